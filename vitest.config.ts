@@ -1,0 +1,24 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Two runtimes, one command. `workerd` holds what must be true inside the platform (Durable Object SQL, alarms, eviction);
+ * `node` holds the rest, including `live`: real chain, real S3 server, real Worker over TCP.
+ * Files named *.long.test.ts run only by `npm run test:long`.
+ */
+const long = process.env["MNEMOSPARK_TEST_LONG"] === "1";
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "node",
+          include: long ? ["test/**/*.long.test.ts"] : ["test/**/*.test.ts"],
+          exclude: ["test/durable/**", "test/flow/**", "**/node_modules/**", ...(long ? [] : ["test/**/*.long.test.ts"])],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
