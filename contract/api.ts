@@ -1,0 +1,385 @@
+/**
+ * Request and reply of every route, once. The edge parses requests with these, the client parses replies with these, and the
+ * types are inferred, never written a second time. Field names are the published API's where it had one; what is new stands
+ * beside it. Sizes are bytes, amounts decimal strings of micro-USDC, times ISO 8601 unless the field says seconds.
+ */
+import * as z from "zod";
+import {
+  DOWNLOAD_URL_TTL_MAX_S,
+  IDEMPOTENCY_KEY_CHARS_MAX,
+  LIST_KEYS_MAX,
+  OBJECT_BYTES_MAX,
+  OBJECT_ID_CHARS_MAX,
+  WRAPPED_DEK_CHARS_MAX,
+} from "./limits.ts";
+import { isAgentId, objectKeyFault, parseWallet, type Wallet } from "./wallet.ts";
+
+const WalletAddress = z
+  .string()
+  .transform((raw, context) => parseWallet(raw) ?? invalid(context, "wanted 0x and 40 hex digits"))
+  .pipe(z.custom<Wallet>());
+
+function invalid(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
+
+const ObjectKey = z.string().superRefine((name, context) => {
+  const fault = objectKeyFault(name);
+  if (fault) context.addIssue({ code: "custom", message: fault });
+});
+const ObjectId = z.string().min(1).max(OBJECT_ID_CHARS_MAX);
+const AgentId = z
+  .string()
+  .refine(isAgentId, "wanted 1-64 letters, digits, dots, dashes or underscores, starting with a letter or digit");
+const Region = z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/, "wanted an AWS region such as us-east-1");
+const Id = z.string().min(1).max(128);
+const Sha256 = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits of SHA-256")
+  .transform((hex) => hex.toLowerCase());
+const SizeBytes = z.number().int().min(1).max(OBJECT_BYTES_MAX);
+const WrappedDek = z
+  .string()
+  .max(WRAPPED_DEK_CHARS_MAX)
+  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, "wanted standard base64");
+
+export const IdempotencyKey = z
+  .string()
+  .min(1)
+  .max(IDEMPOTENCY_KEY_CHARS_MAX)
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: anything printable may be a key
+  .regex(/^[^\u0000-\u001f\u007f]+$/, "wanted printable characters");
+
+/** Decimal gigabytes (10^9 bytes) as the old API takes them: a number or a numeric string, at least one byte. */
+const Gigabytes = z.union([z.number(), z.string()]).transform((raw, context) => {
+  const bytes = gigabytesToBytes(String(raw));
+  if (bytes === undefined) return invalid(context, `wanted a number from 1e-9 up, got ${JSON.stringify(raw)}`);
+  if (bytes > BigInt(OBJECT_BYTES_MAX))
+    return invalid(context, `at most ${OBJECT_BYTES_MAX} bytes are sold in one object`);
+  return Number(bytes);
+});
+
+/** round(gb x 10^9) in exact decimal arithmetic; undefined below one byte or when the text is not a number. */
+export function gigabytesToBytes(text: string): bigint | undefined {
+  const match = /^(\d{1,20})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text.trim());
+  if (!match) return undefined;
+  const [, whole = "", fraction = "", exponent = "0"] = match;
+  const digits = BigInt(whole + fraction);
+  // value = digits x 10^(exponent - fraction.length); bytes = value x 10^9
+  const power = Number(exponent) - fraction.length + 9;
+  if (power >= 0) return power > 60 ? undefined : atLeastOne(digits * 10n ** BigInt(power));
+  if (power < -80) return undefined;
+  const unit = 10n ** BigInt(-power);
+  // Below 1e-9 is refused even where rounding would lift it to one byte.
+  if (digits < unit) return undefined;
+  return atLeastOne((digits + unit / 2n) / unit);
+}
+
+function atLeastOne(bytes: bigint): bigint | undefined {
+  return bytes >= 1n ? bytes : undefined;
+}
+
+/** POST /price-storage. Size by `size_bytes` (exact length of what will be PUT) or by the old `gb` (plaintext size). */
+export const PriceRequest = z
+  .strictObject({
+    wallet_address: WalletAddress,
+    object_id: ObjectId,
+    object_id_hash: z.string().min(1).max(256).optional(),
+    object_key: ObjectKey.optional(),
+    agent_id: AgentId.default("main"),
+    gb: Gigabytes.optional(),
+    size_bytes: SizeBytes.optional(),
+    provider: z
+      .string()
+      .transform((name) => name.toLowerCase())
+      .pipe(z.literal("aws"))
+      .default("aws"),
+    region: Region,
+  })
+  .superRefine((request, context) => {
+    if ((request.gb === undefined) === (request.size_bytes === undefined))
+      context.addIssue({ code: "custom", path: ["size_bytes"], message: "give either size_bytes or gb" });
+    const fault = request.object_key === undefined ? objectKeyFault(request.object_id) : undefined;
+    if (fault) context.addIssue({ code: "custom", path: ["object_id"], message: `as object_key it ${fault}` });
+  });
+export type PriceRequest = z.infer<typeof PriceRequest>;
+
+/** What a price is made of, micro-USDC; `total` is what will be asked, the parts explain it. */
+export const PriceParts = z.object({
+  storage: z.string(),
+  requests: z.string(),
+  egress: z.string(),
+  markup: z.string(),
+  minimum_applied: z.boolean(),
+  total: z.string(),
+});
+export type PriceParts = z.infer<typeof PriceParts>;
+
+export const PriceReply = z.object({
+  timestamp: z.string(),
+  quote_id: z.string(),
+  storage_price: z.number(),
+  addr: z.string(),
+  object_id: z.string(),
+  object_id_hash: z.string(),
+  object_size_gb: z.number(),
+  provider: z.string(),
+  location: z.string(),
+  object_key: z.string(),
+  agent_id: z.string(),
+  amount: z.string(),
+  size_bytes_max: z.number(),
+  parts: PriceParts,
+  included: z.object({ days: z.number(), downloads: z.number(), lists: z.number() }),
+  rate_card: z.string(),
+  expires_at: z.string(),
+});
+export type PriceReply = z.infer<typeof PriceReply>;
+
+/** POST /payment/settle, quote mode. */
+export const SettleRequest = z.strictObject({ wallet_address: WalletAddress, quote_id: Id });
+export type SettleRequest = z.infer<typeof SettleRequest>;
+
+export const SettleReply = z.object({
+  quote_id: z.string(),
+  order_id: z.string(),
+  wallet_address: z.string(),
+  trans_id: z.string(),
+  network: z.string(),
+  asset: z.string(),
+  amount: z.string(),
+  payment_status: z.literal("confirmed"),
+  paid_through: z.string(),
+  timestamp: z.string(),
+  result: z.literal("already_settled").optional(),
+});
+export type SettleReply = z.infer<typeof SettleReply>;
+
+/** POST /storage/upload. With `quote_id` or `order_id`: use what was bought. Without: buy by x402 in two calls. */
+export const UploadRequest = z
+  .strictObject({
+    wallet_address: WalletAddress.optional(),
+    quote_id: Id.optional(),
+    order_id: Id.optional(),
+    object_id: ObjectId.optional(),
+    object_id_hash: z.string().min(1).max(256).optional(),
+    object_key: ObjectKey.optional(),
+    agent_id: AgentId.default("main"),
+    region: Region.optional(),
+    location: Region.optional(),
+    provider: z.string().optional(),
+    mode: z.literal("presigned").optional(),
+    /** Exact length and SHA-256 of the bytes that will be PUT: the URL admits nothing else. */
+    content_length_bytes: SizeBytes,
+    content_sha256: Sha256,
+    wrapped_dek: WrappedDek.optional(),
+  })
+  .superRefine((request, context) => {
+    if (request.quote_id !== undefined && request.order_id !== undefined)
+      context.addIssue({ code: "custom", path: ["order_id"], message: "give quote_id or order_id, not both" });
+    const bare = request.quote_id === undefined && request.order_id === undefined;
+    if (bare && request.object_key === undefined && request.object_id === undefined)
+      context.addIssue({ code: "custom", path: ["object_key"], message: "a purchase needs a name" });
+    const fault = bare && request.object_key === undefined ? objectKeyFault(request.object_id ?? "") : undefined;
+    if (fault) context.addIssue({ code: "custom", path: ["object_id"], message: `as object_key it ${fault}` });
+  });
+export type UploadRequest = z.infer<typeof UploadRequest>;
+
+/** One thing to send: `method` to `url` with exactly `headers`, bytes [offset, offset + length) of the sealed object. */
+export const UploadTarget = z.object({
+  part: z.number().int(),
+  method: z.literal("PUT"),
+  url: z.string(),
+  headers: z.record(z.string(), z.string()),
+  offset: z.number().int(),
+  length: z.number().int(),
+});
+export type UploadTarget = z.infer<typeof UploadTarget>;
+
+export const UploadReply = z.object({
+  quote_id: z.string(),
+  order_id: z.string(),
+  addr: z.string(),
+  addr_hash: z.string(),
+  trans_id: z.string(),
+  storage_price: z.number(),
+  amount: z.string(),
+  object_id: z.string(),
+  object_key: z.string(),
+  agent_id: z.string(),
+  provider: z.string(),
+  bucket_name: z.string(),
+  location: z.string(),
+  paid_through: z.string(),
+  ticket: z.string(),
+  confirmation_required: z.boolean(),
+  /** These very bytes are stored already: nothing to PUT. */
+  already_stored: z.boolean(),
+  upload_url: z.string(),
+  upload_headers: z.record(z.string(), z.string()),
+  plan: z.object({
+    plan: z.number().int(),
+    s3_key: z.string(),
+    expires_at: z.string(),
+    targets: z.array(UploadTarget),
+  }),
+});
+export type UploadReply = z.infer<typeof UploadReply>;
+
+/** 202: the payment is on its way and nobody may pay again. */
+export const PendingReply = z.object({
+  payment_state: z.literal("pending"),
+  payment_id: z.string(),
+  order_id: z.string(),
+  ticket: z.string(),
+  trans_id: z.string().optional(),
+  retry_after_s: z.number(),
+  message: z.string(),
+});
+export type PendingReply = z.infer<typeof PendingReply>;
+
+/** POST /storage/upload/confirm. */
+export const ConfirmRequest = z
+  .strictObject({
+    wallet_address: WalletAddress.optional(),
+    order_id: Id.optional(),
+    quote_id: Id.optional(),
+    object_key: ObjectKey.optional(),
+    idempotency_key: IdempotencyKey.optional(),
+    plan: z.number().int().min(1).optional(),
+  })
+  .superRefine((request, context) => {
+    if ((request.order_id === undefined) === (request.quote_id === undefined))
+      context.addIssue({ code: "custom", path: ["order_id"], message: "give either order_id or quote_id" });
+  });
+export type ConfirmRequest = z.infer<typeof ConfirmRequest>;
+
+export const ConfirmReply = UploadReply.omit({ plan: true, upload_url: true, upload_headers: true }).extend({
+  state: z.literal("stored"),
+  size_bytes: z.number(),
+  content_sha256: z.string(),
+  s3_key: z.string(),
+  confirmation_required: z.literal(false),
+});
+export type ConfirmReply = z.infer<typeof ConfirmReply>;
+
+/** GET carries the same names as query parameters, so numbers may arrive as text. */
+const WholeNumber = (min: number, max: number) =>
+  z
+    .union([z.number(), z.string().regex(/^-?\d{1,9}$/, "wanted a whole number")])
+    .transform(Number)
+    .pipe(z.number().int().min(min).max(max));
+
+/** GET|POST /storage/ls: with `object_key` one object, without it a page of them. */
+export const ListRequest = z.strictObject({
+  wallet_address: WalletAddress,
+  object_key: ObjectKey.optional(),
+  agent_id: z.union([z.literal("*"), AgentId]).default("main"),
+  location: Region.optional(),
+  region: Region.optional(),
+  prefix: z.string().max(1024).optional(),
+  max_keys: WholeNumber(1, LIST_KEYS_MAX).default(LIST_KEYS_MAX),
+  continuation_token: z.string().max(4096).optional(),
+});
+export type ListRequest = z.infer<typeof ListRequest>;
+
+export const ListedObject = z.object({
+  key: z.string(),
+  size_bytes: z.number(),
+  last_modified: z.string(),
+  agent_id: z.string(),
+  order_id: z.string(),
+  state: z.string(),
+  region: z.string(),
+  bucket: z.string(),
+  content_sha256: z.string(),
+  wrapped_dek: z.string().optional(),
+  paid_through: z.string(),
+  delete_after: z.string(),
+  amount: z.string(),
+  trans_id: z.string(),
+});
+export type ListedObject = z.infer<typeof ListedObject>;
+
+export const ListReply = z.object({
+  success: z.literal(true),
+  list_mode: z.literal(true),
+  bucket: z.string(),
+  objects: z.array(ListedObject),
+  is_truncated: z.boolean(),
+  next_continuation_token: z.string().nullable(),
+});
+export type ListReply = z.infer<typeof ListReply>;
+
+export const StatReply = ListedObject.extend({ success: z.literal(true) });
+export type StatReply = z.infer<typeof StatReply>;
+
+/** GET|POST /storage/download. */
+export const DownloadRequest = z.strictObject({
+  wallet_address: WalletAddress,
+  object_key: ObjectKey,
+  agent_id: AgentId.default("main"),
+  location: Region.optional(),
+  region: Region.optional(),
+  expires_in_seconds: WholeNumber(1, DOWNLOAD_URL_TTL_MAX_S).optional(),
+});
+export type DownloadRequest = z.infer<typeof DownloadRequest>;
+
+export const DownloadReply = z.object({
+  download_url: z.string(),
+  object_key: z.string(),
+  expires_in_seconds: z.number(),
+  order_id: z.string(),
+  size_bytes: z.number(),
+  content_sha256: z.string(),
+  wrapped_dek: z.string().optional(),
+  paid_through: z.string(),
+  downloads_left: z.number(),
+});
+export type DownloadReply = z.infer<typeof DownloadReply>;
+
+/** POST|DELETE /storage/delete. */
+export const DeleteRequest = z.strictObject({
+  wallet_address: WalletAddress,
+  object_key: ObjectKey,
+  agent_id: AgentId.default("main"),
+  location: Region.optional(),
+  region: Region.optional(),
+});
+export type DeleteRequest = z.infer<typeof DeleteRequest>;
+
+export const DeleteReply = z.object({
+  success: z.literal(true),
+  key: z.string(),
+  bucket: z.string(),
+  bucket_deleted: z.boolean(),
+  order_id: z.string(),
+});
+export type DeleteReply = z.infer<typeof DeleteReply>;
+
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  detail: z.string(),
+  instance: z.string(),
+  error: z.string(),
+  message: z.string(),
+  code: z.string(),
+  retryable: z.boolean(),
+  next_action: z.string(),
+  request_id: z.string(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+export const HealthReply = z.object({
+  ok: z.boolean(),
+  chain_id: z.number(),
+  network: z.string(),
+  asset: z.string(),
+  pay_to: z.string(),
+  regions: z.array(z.string()),
+  rate_card: z.string(),
+});
+export type HealthReply = z.infer<typeof HealthReply>;

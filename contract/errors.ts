@@ -1,0 +1,249 @@
+/**
+ * Every refusal the service can utter: code, status, whether the same request may be sent again, the word the old client shows,
+ * and what to do next. A code without a row does not compile; a row nobody utters is found by the linter of unused things.
+ * The answer is `application/problem+json` (RFC 9457).
+ */
+interface Row {
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 410 | 411 | 413 | 415 | 429 | 500 | 503;
+  /** May the same request be sent again, unchanged, with hope? */
+  readonly retryable: boolean;
+  /** `error` of the old API. */
+  readonly error: string;
+  readonly title: string;
+  readonly next: string;
+}
+
+const fix = "Correct the request and send it again.";
+const wait = "Send the same request again after Retry-After seconds.";
+
+export const REFUSALS = {
+  malformed: { status: 400, retryable: false, error: "Bad request", title: "The request is malformed", next: fix },
+  region_unknown: {
+    status: 400,
+    retryable: false,
+    error: "Bad request",
+    title: "Region not sold",
+    next: "Use one of the listed regions.",
+  },
+  size_out_of_range: { status: 400, retryable: false, error: "Bad request", title: "Size not sold", next: fix },
+  quote_mismatch: {
+    status: 400,
+    retryable: false,
+    error: "Bad request",
+    title: "The request differs from its quote",
+    next: fix,
+  },
+  bytes_mismatch: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The stored bytes are not the announced ones",
+    next: "Ask for a new plan and PUT again.",
+  },
+  invalid_payload: {
+    status: 400,
+    retryable: false,
+    error: "Bad request",
+    title: "The payment is malformed",
+    next: "Build the payment again from the PAYMENT-REQUIRED header.",
+  },
+  proof_missing: {
+    status: 401,
+    retryable: false,
+    error: "forbidden",
+    title: "Wallet proof missing",
+    next: "Sign the request and send X-Wallet-Signature.",
+  },
+  proof_malformed: {
+    status: 401,
+    retryable: false,
+    error: "forbidden",
+    title: "Wallet proof not understood",
+    next: "Sign the request again.",
+  },
+  proof_invalid: {
+    status: 401,
+    retryable: false,
+    error: "forbidden",
+    title: "Wallet proof refused",
+    next: "Sign this very request with the wallet it names.",
+  },
+  proof_replayed: {
+    status: 401,
+    retryable: false,
+    error: "forbidden",
+    title: "Wallet proof was used for another request",
+    next: "Sign with a fresh nonce.",
+  },
+  wallet_mismatch: {
+    status: 403,
+    retryable: false,
+    error: "forbidden",
+    title: "Another wallet's request",
+    next: "Use the wallet that signs.",
+  },
+  payment_required: {
+    status: 402,
+    retryable: false,
+    error: "payment_required",
+    title: "Payment required",
+    next: "Pay what PAYMENT-REQUIRED says and repeat the request with PAYMENT-SIGNATURE.",
+  },
+  payment_invalid: {
+    status: 402,
+    retryable: false,
+    error: "payment_required",
+    title: "The payment was refused",
+    next: "Sign a new authorization for exactly what PAYMENT-REQUIRED says.",
+  },
+  not_found: { status: 404, retryable: false, error: "not_found", title: "Not found", next: "Check the id." },
+  quote_not_found: {
+    status: 404,
+    retryable: false,
+    error: "quote_not_found",
+    title: "No such quote",
+    next: "Ask for a price again.",
+  },
+  object_not_found: {
+    status: 404,
+    retryable: false,
+    error: "object_not_found",
+    title: "No such object",
+    next: "List the objects to see their names.",
+  },
+  bytes_not_found: {
+    status: 404,
+    retryable: true,
+    error: "not_found",
+    title: "The bytes are not there yet",
+    next: "PUT them to the plan's URL, then confirm.",
+  },
+  method_not_allowed: {
+    status: 405,
+    retryable: false,
+    error: "method_not_allowed",
+    title: "Method not allowed",
+    next: fix,
+  },
+  object_key_exists: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The name is in use",
+    next: "Delete the object, or use another name.",
+  },
+  payment_pending: {
+    status: 409,
+    retryable: true,
+    error: "conflict",
+    title: "A payment for this purchase is open",
+    next: wait,
+  },
+  authorization_bound: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The authorization was used for another request",
+    next: "Sign a new authorization.",
+  },
+  key_reused: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "Idempotency-Key was used for another request",
+    next: "Use one key per purchase, the same key on every retry of it.",
+  },
+  not_paid: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The order is not paid",
+    next: "Pay the quote first.",
+  },
+  quote_expired: {
+    status: 410,
+    retryable: false,
+    error: "quote_not_found",
+    title: "The quote has expired",
+    next: "Ask for a price again.",
+  },
+  gone: { status: 410, retryable: false, error: "not_found", title: "The order has ended", next: "Buy again." },
+  body_too_large: {
+    status: 413,
+    retryable: false,
+    error: "Bad request",
+    title: "The request body is too large",
+    next: fix,
+  },
+  media_type: {
+    status: 415,
+    retryable: false,
+    error: "Bad request",
+    title: "JSON wanted",
+    next: "Send content-type: application/json.",
+  },
+  allowance_used: {
+    status: 429,
+    retryable: false,
+    error: "too_many_requests",
+    title: "The included reads of this period are used up",
+    next: "Wait for the next paid period.",
+  },
+  too_many_requests: {
+    status: 429,
+    retryable: true,
+    error: "too_many_requests",
+    title: "Too many requests",
+    next: wait,
+  },
+  quote_unavailable: { status: 503, retryable: true, error: "unavailable", title: "No current prices", next: wait },
+  settlement_unavailable: {
+    status: 503,
+    retryable: true,
+    error: "unavailable",
+    title: "Payments cannot be settled now; nothing was charged",
+    next: wait,
+  },
+  storage_unavailable: {
+    status: 503,
+    retryable: true,
+    error: "unavailable",
+    title: "Storage does not answer; what was paid stays paid",
+    next: wait,
+  },
+  misconfigured: {
+    status: 503,
+    retryable: false,
+    error: "unavailable",
+    title: "The service is not configured",
+    next: "Tell the operator.",
+  },
+  internal: {
+    status: 500,
+    retryable: true,
+    error: "Internal error",
+    title: "Something went wrong on our side",
+    next: "Send the same request again; nothing is charged twice.",
+  },
+} as const satisfies Record<string, Row>;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+/** A refusal is a value: it crosses objects, floors and the wire without being thrown. */
+export interface Refusal {
+  readonly ok: false;
+  readonly code: RefusalCode;
+  /** What came and what was wanted. */
+  readonly detail: string;
+  /** More facts for machines, merged into the problem document. */
+  readonly facts?: Readonly<Record<string, string | number | boolean>>;
+  readonly retryAfterS?: number;
+}
+
+export function refuse(
+  code: RefusalCode,
+  detail: string,
+  more: { facts?: Record<string, string | number | boolean>; retryAfterS?: number } = {},
+): Refusal {
+  return { ok: false, code, detail, ...more };
+}

@@ -1,0 +1,67 @@
+/** Every ceiling of the service in one place, each with its reason. Times in seconds unless the name says otherwise. */
+
+/** A JSON body larger than this is nobody's request: the largest honest one is a plan with a wrapped key, about 4 KiB. */
+export const JSON_BODY_BYTES_MAX = 64 * 1024;
+/** Headers of both x402 families are about 1 KiB; intermediaries refuse more than this anyway. */
+export const PAYMENT_HEADER_BYTES_MAX = 8 * 1024;
+/** A wallet proof is about 700 bytes of base64. */
+export const PROOF_HEADER_BYTES_MAX = 4 * 1024;
+
+/** One S3 PUT ends at 5 GiB (AWS "Uploading objects"); above it a plan must have parts. */
+export const PUT_BYTES_MAX = 5 * 1024 ** 3;
+/** What a quote may name: one PUT, until plans of many parts are sold. */
+export const OBJECT_BYTES_MAX = PUT_BYTES_MAX;
+/** S3 ends keys at 1,024 bytes; agent, order and plan must fit beside the name. */
+export const OBJECT_KEY_BYTES_MAX = 512;
+export const AGENT_ID_CHARS_MAX = 64;
+export const OBJECT_ID_CHARS_MAX = 256;
+/** S3 allows 2 KB of user metadata in all; the wrapped key is the only entry. */
+export const WRAPPED_DEK_CHARS_MAX = 1_800;
+export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
+
+/** Envelope overhead that a `gb` quote leaves room for: 12 bytes nonce and 16 bytes tag of the old format. */
+export const OLD_ENVELOPE_BYTES = 28;
+
+/** A superseded rate card is honoured for one hour, so a quote lives one hour. */
+export const QUOTE_TTL_S = 3_600;
+/** An agent that holds a thousand open quotes is broken, not busy. */
+export const OPEN_QUOTES_PER_WALLET_MAX = 1_000;
+/** Rate cards older than this are no basis for a promise. */
+export const RATE_CARD_AGE_MAX_S = 7 * 86_400;
+
+/** Wallet proof: age and future skew of the published client. */
+export const PROOF_AGE_MAX_S = 300;
+export const PROOF_SKEW_S = 60;
+
+/** x402 `maxTimeoutSeconds` we ask for. */
+export const PAYMENT_TIMEOUT_S = 120;
+/** An authorization must outlive the settlement itself: a few blocks and a slow endpoint. */
+export const PAYMENT_MARGIN_S = 30;
+/** Payers' clocks are not ours. */
+export const PAYMENT_SKEW_S = 60;
+/** The published client asks for 300 s when it finds no `maxTimeoutSeconds`, whatever we advertise. */
+export const PAYMENT_VALIDITY_MAX_S = 300;
+
+/** How long a request waits for a receipt before it answers "pending". */
+export const SETTLE_WAIT_MS = 25_000;
+/** When the wallet's alarm first looks at a payment that nobody finished: after any request that could still be waiting. */
+export const SETTLE_REVIEW_AFTER_MS = 35_000;
+
+/** Presigned PUT: long enough for one attempt, short enough to die before it matters; re-issued on request. */
+export const UPLOAD_URL_TTL_S = 900;
+export const DOWNLOAD_URL_TTL_DEFAULT_S = 300;
+export const DOWNLOAD_URL_TTL_MAX_S = 3_600;
+
+/** A paid period, and the grace after it before anything is erased (PRD R3: 30-day interval, 32-day deadline). */
+export const PERIOD_DAYS = 30;
+export const GRACE_DAYS = 2;
+
+/** Downloads of the object, and list calls, that a paid period includes. */
+export const INCLUDED_DOWNLOADS = 3;
+export const INCLUDED_LISTS = 200;
+
+/** S3's own page size. */
+export const LIST_KEYS_MAX = 1_000;
+
+/** Contents replaced under one paid name, per hour: more is a loop. */
+export const PLANS_PER_ORDER_HOUR_MAX = 60;

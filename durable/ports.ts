@@ -1,0 +1,146 @@
+/**
+ * The sockets to the world that decisions need; types only. They speak in values with three ends, never in HTTP:
+ * `done`, `refused` (it certainly did not and will not happen) and `unknown` (ask again later, never assume).
+ */
+import type { Refusal } from "#contract/errors";
+import type { MicroUsdc } from "#contract/money";
+import type { RateCard } from "#contract/rates";
+import type { Wallet } from "#contract/wallet";
+import type { Authorization } from "#contract/x402";
+
+export interface Clock {
+  nowMs(): number;
+}
+
+/** Where a transfer was seen. Block time in milliseconds. */
+export interface TransferProof {
+  readonly txHash: `0x${string}`;
+  readonly blockNumber: bigint;
+  readonly blockTimeMs: number;
+  readonly gasUsed: bigint;
+  readonly effectiveGasPrice: bigint;
+}
+
+/** (network, asset, from, nonce): the identity of a payment. */
+export type ClaimKey = string;
+
+export function claimKeyOf(network: string, asset: string, authorization: Authorization): ClaimKey {
+  return `${network}|${asset.toLowerCase()}|${authorization.from}|${authorization.nonce}`;
+}
+
+/** What a lane needs to settle a claim, and nothing about why. */
+export interface SettlementJob {
+  readonly claimKey: ClaimKey;
+  readonly authorization: Authorization;
+  readonly signature: `0x${string}`;
+}
+
+export type SettlementEnd =
+  | { readonly end: "settled"; readonly proof: TransferProof }
+  /** `leftUs`: whether a transaction was ever broadcast; if so its proof may still appear and then becomes credit. */
+  | { readonly end: "refused"; readonly reason: string; readonly detail: string; readonly leftUs: boolean }
+  | { readonly end: "unknown"; readonly txHash: `0x${string}` | undefined };
+
+/** Settles claims, idempotently by claim key: calling again asks again, it never pays again. */
+export interface Chain {
+  settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd>;
+}
+
+/** The relayer's own view of a chain; every call may throw, a throw means "not known". */
+export interface ChainRpc {
+  /** `eth_call` of transferWithAuthorization at latest: undefined when it would succeed, else the reason. */
+  simulate(authorization: Authorization, signature: `0x${string}`, from: Wallet): Promise<string | undefined>;
+  fees(): Promise<{ maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }>;
+  balanceWei(address: Wallet): Promise<bigint>;
+  transactionCount(address: Wallet): Promise<number>;
+  /** Resolves when a node took it or already had it. */
+  send(raw: `0x${string}`): Promise<void>;
+  receipts(hashes: readonly `0x${string}`[]): Promise<(Receipt | undefined)[]>;
+  /** The transfer that used the authorization, searched from a block on; undefined when no such transfer is known. */
+  findTransfer(authorization: Authorization, fromBlock: bigint): Promise<TransferProof | undefined>;
+  authorizationUsed(authorization: Authorization, at: "latest" | "finalized"): Promise<boolean>;
+  head(at: "latest" | "finalized"): Promise<{ number: bigint; timeS: bigint }>;
+}
+
+export interface Receipt {
+  readonly succeeded: boolean;
+  readonly blockNumber: bigint;
+  /** The proof, when the receipt holds `AuthorizationUsed` and the matching `Transfer` right after it. */
+  transferOf(authorization: Authorization): Promise<TransferProof | undefined>;
+}
+
+/** Reads the relayer's key; it lives in memory only and is asked for again after an eviction. */
+export interface Secrets {
+  relayerKey(secretId: string): Promise<`0x${string}`>;
+}
+
+export interface Rates {
+  /** The card to quote from, or why there is none. */
+  current(nowMs: number): { ok: true; card: RateCard } | Refusal;
+}
+
+/** An object's place. The lease records it, so no later call computes it. */
+export interface ObjectPlace {
+  readonly store: string;
+  readonly region: string;
+  readonly bucket: string;
+  readonly key: string;
+}
+
+export interface PutTarget extends ObjectPlace {
+  readonly lengthBytes: number;
+  readonly sha256Hex: string;
+  readonly wrappedDek: string | undefined;
+  readonly expiresInS: number;
+}
+
+export type Looked =
+  | { readonly end: "found"; readonly lengthBytes: number; readonly sha256Hex: string | undefined }
+  | { readonly end: "absent" }
+  | { readonly end: "unknown"; readonly detail: string };
+
+export interface StoredEntry {
+  readonly key: string;
+  readonly sizeBytes: number;
+  readonly lastModified: string;
+}
+
+export interface Store {
+  /**
+   * Makes the bucket ours or says why it cannot be: `taken` when the name belongs to somebody else or to another wallet.
+   * `intended` tells whether this wallet wrote down earlier that it would create this very name.
+   */
+  ensureBucket(bucket: {
+    region: string;
+    name: string;
+    wallet: Wallet;
+    intended: boolean;
+  }): Promise<
+    { readonly end: "ready" } | { readonly end: "taken" } | { readonly end: "unknown"; readonly detail: string }
+  >;
+  /** A presigned PUT that admits exactly these bytes. Pure: no request is made. */
+  signPut(target: PutTarget): Promise<{ url: string; headers: Record<string, string> }>;
+  signGet(place: ObjectPlace, expiresInS: number): Promise<string>;
+  look(place: ObjectPlace): Promise<Looked>;
+  erase(place: ObjectPlace): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
+  list(page: {
+    region: string;
+    bucket: string;
+    prefix: string;
+    maxKeys: number;
+    token: string | undefined;
+  }): Promise<
+    | { readonly end: "done"; readonly entries: StoredEntry[]; readonly token: string | undefined }
+    | { readonly end: "refused"; readonly detail: string }
+    | { readonly end: "unknown"; readonly detail: string }
+  >;
+}
+
+/** What the operator decided; none of it has a default in code. */
+export interface Policy {
+  readonly payTo: Wallet;
+  readonly markupPercent: bigint;
+  readonly priceMinimum: MicroUsdc;
+  readonly regions: readonly string[];
+  readonly defaultRegion: string;
+}

@@ -1,0 +1,18 @@
+/**
+ * The calendar of a lease. A period is 30 days counted from the block that paid, never a calendar month: with months, an object
+ * stored on 31 January would owe twice in May. Erased 2 days after an unpaid due date, because an erased object cannot be
+ * apologised for (PRD R3: 30-day interval, 32-day deadline).
+ */
+import { GRACE_DAYS, PERIOD_DAYS } from "#contract/limits";
+
+export const DAY_MS = 86_400_000;
+
+/** End of the period that a payment at `paidAtMs` buys. */
+export function firstPaidThroughMs(paidAtMs: number): number {
+  return paidAtMs + PERIOD_DAYS * DAY_MS;
+}
+
+/** The moment after which an unpaid object may be erased. */
+export function deleteAfterMs(paidThroughMs: number): number {
+  return paidThroughMs + GRACE_DAYS * DAY_MS;
+}

@@ -1,0 +1,105 @@
+/**
+ * The wallet's tables. Migrations are append-only: an entry that has run anywhere is never edited. Amounts are TEXT, because
+ * SQLite integers above 2^53 are rounded on the way out; times are integer milliseconds.
+ */
+const WALLET_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  -- Append-only, numbered, hash-chained: each row's hash covers the one before it.
+  CREATE TABLE journal (
+    seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, kind TEXT NOT NULL, data TEXT NOT NULL,
+    prev TEXT NOT NULL, hash TEXT NOT NULL
+  );
+
+  -- A proof's nonce is bound to the first request that showed it.
+  CREATE TABLE proofs (nonce TEXT PRIMARY KEY, request TEXT NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE quotes (
+    quote_id TEXT PRIMARY KEY, agent_id TEXT NOT NULL, object_key TEXT NOT NULL, object_id TEXT NOT NULL,
+    object_id_hash TEXT NOT NULL, region TEXT NOT NULL, size_max INTEGER NOT NULL, amount TEXT NOT NULL,
+    card TEXT NOT NULL, created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL, order_id TEXT
+  ) WITHOUT ROWID;
+  CREATE INDEX quotes_by_expiry ON quotes (expires_ms);
+
+  -- A lease is on a resource (kind 'object' today); 'store' names the backend that holds it.
+  CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY, kind TEXT NOT NULL, quote_id TEXT, agent_id TEXT NOT NULL, object_key TEXT NOT NULL,
+    object_id TEXT NOT NULL, object_id_hash TEXT NOT NULL, store TEXT NOT NULL, region TEXT NOT NULL, bucket TEXT,
+    size_max INTEGER NOT NULL, amount TEXT NOT NULL, card TEXT NOT NULL, state TEXT NOT NULL,
+    created_ms INTEGER NOT NULL, paid_ms INTEGER, paid_through_ms INTEGER, claim_key TEXT,
+    last_plan INTEGER NOT NULL DEFAULT 0, stored_plan INTEGER, downloads_used INTEGER NOT NULL DEFAULT 0, ended TEXT
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX one_order_per_name ON orders (agent_id, object_key) WHERE state IN ('paying', 'paid', 'stored');
+
+  -- (network, asset, from, nonce) is the identity of a payment; a claim that left us is never deleted.
+  CREATE TABLE payments (
+    claim_key TEXT PRIMARY KEY, payment_id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL, purchase TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, amount TEXT NOT NULL, authorization TEXT NOT NULL, signature TEXT NOT NULL,
+    state TEXT NOT NULL, tx_hash TEXT, block_number TEXT, block_ms INTEGER, gas_used TEXT, gas_price TEXT,
+    claimed_ms INTEGER NOT NULL, review_ms INTEGER, reviews INTEGER NOT NULL DEFAULT 0, reason TEXT
+  ) WITHOUT ROWID;
+  -- Whatever a client signs, one purchase has one payment under way.
+  CREATE UNIQUE INDEX one_live_payment ON payments (purchase) WHERE state = 'open';
+  CREATE INDEX payments_by_review ON payments (review_ms) WHERE review_ms IS NOT NULL;
+
+  CREATE TABLE plans (
+    order_id TEXT NOT NULL, plan INTEGER NOT NULL, s3_key TEXT NOT NULL UNIQUE, length_bytes INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, wrapped_dek TEXT, created_ms INTEGER NOT NULL, url_until_ms INTEGER NOT NULL, state TEXT NOT NULL,
+    PRIMARY KEY (order_id, plan)
+  ) WITHOUT ROWID;
+
+  -- Bytes that must go: once now, and once more after the last URL that could write them has died.
+  CREATE TABLE erasures (
+    s3_key TEXT PRIMARY KEY, store TEXT NOT NULL, region TEXT NOT NULL, bucket TEXT NOT NULL,
+    next_ms INTEGER NOT NULL, final_ms INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+
+  CREATE TABLE buckets (
+    region TEXT NOT NULL, sequence INTEGER NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL, PRIMARY KEY (region, sequence)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE idempotency (
+    route TEXT NOT NULL, key TEXT NOT NULL, fields TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (route, key)
+  ) WITHOUT ROWID;
+  `,
+];
+
+const RELAYER_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  -- What has to be settled. 'queued' never left us; 'sent' has a slot; the rest are ends.
+  CREATE TABLE jobs (
+    claim_key TEXT PRIMARY KEY, authorization TEXT NOT NULL, signature TEXT NOT NULL, state TEXT NOT NULL,
+    from_block TEXT, nonce INTEGER, proof TEXT, reason TEXT, detail TEXT, accepted_ms INTEGER NOT NULL, next_ms INTEGER
+  ) WITHOUT ROWID;
+  CREATE INDEX jobs_by_state ON jobs (state);
+
+  -- One row per transaction ever signed, written before it is sent.
+  CREATE TABLE slots (
+    hash TEXT PRIMARY KEY, nonce INTEGER NOT NULL, claim_key TEXT NOT NULL, raw TEXT NOT NULL, signed_ms INTEGER NOT NULL,
+    max_fee TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX slots_by_claim ON slots (claim_key);
+  `,
+];
+
+export function migrateWallet(storage: DurableObjectStorage): void {
+  migrate(storage, WALLET_MIGRATIONS);
+}
+
+export function migrateRelayer(storage: DurableObjectStorage): void {
+  migrate(storage, RELAYER_MIGRATIONS);
+}
+
+function migrate(storage: DurableObjectStorage, migrations: readonly string[]): void {
+  storage.transactionSync(() => {
+    storage.sql.exec("CREATE TABLE IF NOT EXISTS migrations (id INTEGER PRIMARY KEY)");
+    const done = storage.sql.exec<{ n: number }>("SELECT count(*) AS n FROM migrations").one().n;
+    for (let id = done; id < migrations.length; id++) {
+      storage.sql.exec(migrations[id] ?? "");
+      storage.sql.exec("INSERT INTO migrations (id) VALUES (?)", id);
+    }
+  });
+}

@@ -1,0 +1,352 @@
+/**
+ * One wallet, one queue. Every RPC method is one synchronous transaction: it decides and remembers, and never waits for anybody
+ * (an await inside would let another call in between: input gates guard storage, not `fetch`). The I/O happens between two calls,
+ * at the edge or in the alarm: begin, I/O, finish.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Refusal, refuse } from "#contract/errors";
+import { parseWallet, type Wallet } from "#contract/wallet";
+import { findLive, findOrder, move, type Order, rename } from "./orders.ts";
+import {
+  alreadyBought,
+  type Begun,
+  beginPayment,
+  type Claim,
+  duePayments,
+  type Finished,
+  findPayment,
+  finishPayment,
+  type Purchase,
+} from "./payments.ts";
+import {
+  type Asker,
+  type BucketTry,
+  beginPlan,
+  bucketFor,
+  type Content,
+  discard,
+  dueErasures,
+  elect,
+  finishBucket,
+  finishErasure,
+  type Plan,
+  placeOf,
+  plansOf,
+} from "./plans.ts";
+import type { Chain, ClaimKey, Clock, ObjectPlace, Policy, SettlementEnd, Store } from "./ports.ts";
+import { bindProof, type ProofUse } from "./proofs.ts";
+import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
+import { leasesOf, statObject, takeDownload, takeList } from "./reads.ts";
+import { compare } from "./rules/replay.ts";
+import { migrateWallet } from "./schema.ts";
+import { sweep } from "./sweep.ts";
+import { openTx, type Tx } from "./tx.ts";
+
+export interface WalletPorts {
+  readonly clock: Clock;
+  readonly chain: Chain;
+  readonly store: Store;
+  readonly policy: Policy;
+}
+
+/** An order by its id, or by the quote that became it. */
+export type OrderRef = { readonly orderId: string } | { readonly quoteId: string };
+
+/** A key used for a purchase, and what the purchase was. */
+export interface KeyUse {
+  readonly route: string;
+  readonly key: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export type Planned =
+  | { readonly ok: true; readonly step: "bucket"; readonly bucket: BucketTry }
+  | {
+      readonly ok: true;
+      readonly step: "put";
+      readonly order: Order;
+      readonly plan: Plan;
+      readonly place: ObjectPlace;
+      readonly txHash: string | undefined;
+    }
+  | Refusal;
+
+export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
+  /** The sockets to the world; opened once, at the first call that needs them. */
+  protected abstract openPorts(): WalletPorts;
+  #opened: WalletPorts | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    migrateWallet(ctx.storage);
+    // Alarms can be lost (six failed runs and the platform forgets one); an object that wakes for any reason looks itself.
+    ctx.blockConcurrencyWhile(async () => {
+      if ((await ctx.storage.getAlarm()) === null) this.#rearm();
+    });
+  }
+
+  /** Binds a proof to its request and does nothing else: a 402 probe writes only this. */
+  prove(proof: ProofUse): { ok: true } | Refusal {
+    return this.#transact((tx) => bindProof(tx, proof) ?? { ok: true });
+  }
+
+  quote(proof: ProofUse | undefined, wanted: Wanted): { ok: true; quote: Quote } | Refusal {
+    return this.#transact((tx) => bindProof(tx, proof) ?? insertQuote(tx, wanted));
+  }
+
+  /** A quote, and the order it became if it was bought. */
+  readQuote(
+    proof: ProofUse | undefined,
+    quoteId: string,
+  ): { ok: true; quote: Quote; order: Order | undefined } | Refusal {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof);
+      if (refused) return refused;
+      const quote = findQuote(tx, quoteId);
+      if (!quote) return refuse("quote_not_found", "no such quote of this wallet");
+      const order =
+        quote.orderId === undefined ? findLive(tx, quote.agentId, quote.objectKey) : findOrder(tx, quote.orderId);
+      return { ok: true, quote, order };
+    });
+  }
+
+  /** The order that a purchase would be an alias of, if there is one. */
+  bought(proof: ProofUse | undefined, wanted: Wanted): { ok: true; order: Order | undefined } | Refusal {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof);
+      if (refused) return refused;
+      const bought = alreadyBought(tx, wanted, undefined);
+      if (bought && !bought.ok) return bought;
+      return { ok: true, order: bought?.order };
+    });
+  }
+
+  beginPayment(proof: ProofUse | undefined, claim: Claim, purchase: Purchase, key: KeyUse | undefined): Begun {
+    return this.#transact((tx) => bindProof(tx, proof) ?? useKey(tx, key) ?? beginPayment(tx, claim, purchase));
+  }
+
+  finishPayment(claimKey: ClaimKey, end: SettlementEnd): Finished {
+    return this.#transact((tx) => finishPayment(tx, claimKey, end));
+  }
+
+  /** The order behind a reference, with the payment that bought it; what a repeated settle answers. */
+  readOrder(proof: ProofUse | undefined, ref: OrderRef) {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof);
+      if (refused) return refused;
+      const order = resolveOrder(tx, ref);
+      if (!order.ok) return order;
+      return { ok: true as const, order: order.order, payment: findPayment(tx, order.order.claimKey ?? "") };
+    });
+  }
+
+  /** The next step towards a URL: make the bucket, or PUT. */
+  plan(
+    proof: ProofUse | undefined,
+    ref: OrderRef,
+    content: Content,
+    asker: Asker,
+    key: KeyUse | undefined,
+    objectKey: string | undefined,
+  ): Planned {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof) ?? useKey(tx, key);
+      if (refused) return refused;
+      const found = resolveOrder(tx, ref);
+      if (!found.ok) return found;
+      const named = rename(tx, found.order, objectKey ?? found.order.objectKey);
+      return named.ok ? this.#planFor(tx, named.order, content, asker) : named;
+    });
+  }
+
+  #planFor(tx: Tx, order: Order, content: Content, asker: Asker): Planned {
+    const planned = beginPlan(tx, order, content, asker);
+    if (!planned.ok) return planned;
+    let name = order.bucket;
+    if (name === undefined) {
+      const bucket = bucketFor(tx, order.region, this.#ports().policy.defaultRegion);
+      if (!bucket.ready) return { ok: true, step: "bucket", bucket };
+      name = bucket.name;
+      tx.run("UPDATE orders SET bucket = ? WHERE order_id = ?", name, order.orderId);
+    }
+    const placed = { ...order, bucket: name };
+    const place = placeOf(placed, planned.plan);
+    if (!place) throw new Error("invariant: a plan without a bucket");
+    const txHash = findPayment(tx, order.claimKey ?? "")?.txHash;
+    return { ok: true, step: "put", order: placed, plan: planned.plan, place, txHash };
+  }
+
+  finishBucket(bucket: BucketTry, end: "ready" | "taken"): void {
+    this.#transact((tx) => finishBucket(tx, bucket, end));
+  }
+
+  /** What confirm has to look for: the order's plans, newest first. */
+  beginConfirm(proof: ProofUse | undefined, ref: OrderRef) {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof);
+      if (refused) return refused;
+      const found = resolveOrder(tx, ref);
+      if (!found.ok) return found;
+      const { order } = found;
+      if (order.state === "paying") return refuse("not_paid", "the order's payment has not settled yet");
+      if (order.state === "ended") return refuse("gone", `the order has ended (${order.ended ?? "ended"})`);
+      const plans = plansOf(tx, order.orderId).flatMap((plan) => {
+        const place = plan.state === "gone" ? undefined : placeOf(order, plan);
+        return place ? [{ plan, place }] : [];
+      });
+      return { ok: true as const, order, plans, payment: findPayment(tx, order.claimKey ?? "") };
+    });
+  }
+
+  /** S3 was seen to hold exactly this plan's bytes. */
+  finishConfirm(orderId: string, plan: number): { ok: true; order: Order } | Refusal {
+    return this.#transact((tx) => {
+      const found = resolveOrder(tx, { orderId });
+      const seen = plansOf(tx, orderId).find((each) => each.plan === plan && each.state !== "gone");
+      if (!found.ok) return found;
+      return seen ? elect(tx, found.order, seen) : refuse("gone", `plan ${plan} was given up`);
+    });
+  }
+
+  /** S3 holds something else under this plan's key: it goes, the entitlement stays. */
+  discardPlan(orderId: string, plan: number): void {
+    this.#transact((tx) => {
+      const order = findOrder(tx, orderId);
+      const seen = plansOf(tx, orderId).find((each) => each.plan === plan);
+      if (order && seen && order.storedPlan !== plan) discard(tx, order, seen);
+    });
+  }
+
+  stat(proof: ProofUse | undefined, agentId: string, objectKey: string) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? statObject(tx, agentId, objectKey));
+  }
+
+  takeList(proof: ProofUse | undefined) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? takeList(tx));
+  }
+
+  leasesOf(keys: readonly string[]) {
+    return this.#transact((tx) => leasesOf(tx, keys));
+  }
+
+  takeDownload(proof: ProofUse | undefined, agentId: string, objectKey: string) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? takeDownload(tx, agentId, objectKey));
+  }
+
+  /** Tombstone first: the name is free and nothing resurrects, whatever becomes of the erasing. */
+  beginDelete(proof: ProofUse | undefined, agentId: string, objectKey: string) {
+    return this.#transact((tx) => {
+      const refused = bindProof(tx, proof);
+      if (refused) return refused;
+      const order = findLive(tx, agentId, objectKey);
+      if (!order)
+        return refuse("object_not_found", `no object is named ${JSON.stringify(objectKey)} for agent ${agentId}`);
+      const plans = plansOf(tx, order.orderId).filter((plan) => plan.state !== "gone");
+      const moved = move(tx, order, "deleted", { ended: "deleted" });
+      if (!moved.ok) return moved;
+      for (const plan of plans) discard(tx, order, plan);
+      const places = plans.flatMap((plan) => placeOf(order, plan) ?? []);
+      return { ok: true as const, order: moved.order, places };
+    });
+  }
+
+  finishErase(key: string, erased: boolean): void {
+    this.#transact((tx) => finishErasure(tx, key, erased));
+  }
+
+  override async alarm(): Promise<void> {
+    // Never throws: after six failed runs the platform would forget the alarm, and with it the wallet.
+    try {
+      await sweep(this, this.#ports(), () => this.#due());
+    } catch (error) {
+      console.error(JSON.stringify({ code: "sweep_failed", detail: String(error) }));
+    } finally {
+      this.#rearm(5_000);
+    }
+  }
+
+  #due() {
+    return this.#transact((tx) => ({ payments: duePayments(tx, 20), erasures: dueErasures(tx, 50) }));
+  }
+
+  #transact<T>(work: (tx: Tx) => T): T {
+    const { storage } = this.ctx;
+    return storage.transactionSync(() => {
+      const done = work(openTx(storage.sql, this.#wallet(), this.#ports().clock.nowMs()));
+      this.#rearm();
+      return done;
+    });
+  }
+
+  #ports(): WalletPorts {
+    this.#opened ??= this.openPorts();
+    return this.#opened;
+  }
+
+  /** Named by its lower-case address; written down at first sight, because an alarm may wake an object without its name. */
+  #wallet(): Wallet {
+    const { storage } = this.ctx;
+    const kept = storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'wallet'").toArray()[0]?.value;
+    const wallet = parseWallet(kept ?? this.ctx.id.name);
+    if (wallet === undefined || wallet !== (this.ctx.id.name ?? wallet))
+      throw new Error("invariant: a wallet object is named by its lower-case address");
+    if (kept === undefined) storage.sql.exec("INSERT INTO meta (key, value) VALUES ('wallet', ?)", wallet);
+    return wallet;
+  }
+
+  /** The only place that sets the alarm: the earliest deadline in the rows, not sooner than `pauseMs` from now. */
+  #rearm(pauseMs = 0): void {
+    const { storage } = this.ctx;
+    const due = storage.sql
+      .exec<{ due: number | null }>(
+        "SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures)",
+      )
+      .one().due;
+    if (due === null) return;
+    void storage.setAlarm(Math.max(due, Date.now() + pauseMs));
+  }
+}
+
+function resolveOrder(tx: Tx, ref: OrderRef): { ok: true; order: Order } | Refusal {
+  if ("orderId" in ref) {
+    const order = findOrder(tx, ref.orderId);
+    return order ? { ok: true, order } : refuse("not_found", "no such order of this wallet");
+  }
+  const quote = findQuote(tx, ref.quoteId);
+  if (!quote) return refuse("quote_not_found", "no such quote of this wallet");
+  const order =
+    quote.orderId === undefined ? findLive(tx, quote.agentId, quote.objectKey) : findOrder(tx, quote.orderId);
+  if (!order) return refuse("not_paid", "the quote has not been paid");
+  if (quote.sizeMax > order.sizeMax)
+    return refuse(
+      "object_key_exists",
+      `${JSON.stringify(quote.objectKey)} is in use with room for ${order.sizeMax} bytes`,
+    );
+  if (quote.orderId === undefined && order.state !== "paying") linkQuote(tx, quote.quoteId, order.orderId);
+  return { ok: true, order };
+}
+
+/** One key per purchase: the same key with other fields is refused and says which field differs. */
+function useKey(tx: Tx, use: KeyUse | undefined): Refusal | undefined {
+  if (!use) return undefined;
+  const known = tx.first<{ fields: string }>(
+    "SELECT fields FROM idempotency WHERE route = ? AND key = ?",
+    use.route,
+    use.key,
+  );
+  if (!known) {
+    tx.run(
+      "INSERT INTO idempotency (route, key, fields, created_ms) VALUES (?, ?, ?, ?)",
+      use.route,
+      use.key,
+      JSON.stringify(use.fields),
+      tx.nowMs,
+    );
+    return undefined;
+  }
+  const verdict = compare(JSON.parse(known.fields) as Record<string, string>, use.fields);
+  if (verdict.kind === "same") return undefined;
+  return refuse("key_reused", `Idempotency-Key was used before with another ${verdict.field}`, {
+    facts: { field: verdict.field },
+  });
+}

@@ -1,0 +1,102 @@
+/** The Store port on S3: presigned bounds on the way in, short URLs on the way out, and answers with three ends. */
+import { XMLParser } from "fast-xml-parser";
+import * as z from "zod";
+import { base64ToBytes, bytesToBase64 } from "#contract/base64";
+import { bytesToHex, hexToBytes } from "#contract/bytes";
+import type { Looked, ObjectPlace, PutTarget, Store } from "../../../durable/ports.ts";
+import { ensureBucket } from "./bucket.ts";
+import { S3Client, type S3Config } from "./client.ts";
+
+export function openStore(config: S3Config): Store {
+  const s3 = new S3Client(config);
+  return {
+    ensureBucket: (bucket) => ensureBucket(s3, bucket),
+    signPut: (target) => signPut(s3, target),
+    // A GET carries no headers of its own, so the owner goes into the signed query.
+    signGet: (place, expiresInS) =>
+      s3.presign(
+        { method: "GET", ...place, query: { "x-amz-expected-bucket-owner": s3.config.accountId } },
+        expiresInS,
+      ),
+    look: (place) => look(s3, place),
+    erase: (place) => erase(s3, place),
+    list: (page) => list(s3, page),
+  };
+}
+
+/** Length, hash, owner and write-once are signed headers: S3 admits these bytes under this key, once, and nothing else. */
+async function signPut(s3: S3Client, target: PutTarget) {
+  const headers: Record<string, string> = {
+    "content-length": String(target.lengthBytes),
+    "content-type": "application/octet-stream",
+    "if-none-match": "*",
+    "x-amz-checksum-sha256": bytesToBase64(hexToBytes(target.sha256Hex)),
+    "x-amz-expected-bucket-owner": s3.config.accountId,
+    ...(target.wrappedDek === undefined ? {} : { "x-amz-meta-wrapped-dek": target.wrappedDek }),
+  };
+  const { region, bucket, key } = target;
+  return { url: await s3.presign({ method: "PUT", region, bucket, key, headers }, target.expiresInS), headers };
+}
+
+async function look(s3: S3Client, { region, bucket, key }: ObjectPlace): Promise<Looked> {
+  const answer = await s3.send({ method: "HEAD", region, bucket, key, headers: { "x-amz-checksum-mode": "ENABLED" } });
+  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
+  if (!answer.ok)
+    return answer.status === 404
+      ? { end: "absent" }
+      : { end: "unknown", detail: `HeadObject answered ${answer.status}` };
+  const checksum = base64ToBytes(answer.headers.get("x-amz-checksum-sha256") ?? "");
+  return {
+    end: "found",
+    lengthBytes: Number(answer.headers.get("content-length")),
+    // A composite checksum ("…-3") is no SHA-256 of the object and decodes to undefined here.
+    sha256Hex: checksum?.length === 32 ? bytesToHex(checksum) : undefined,
+  };
+}
+
+async function erase(s3: S3Client, { region, bucket, key }: ObjectPlace) {
+  const answer = await s3.send({ method: "DELETE", region, bucket, key });
+  if (answer.ok || (answer.ok === false && answer.status === 404)) return { end: "done" as const };
+  return {
+    end: "unknown" as const,
+    detail: answer.ok === undefined ? answer.detail : `DeleteObject answered ${answer.status} ${answer.code}`,
+  };
+}
+
+const Listing = z.object({
+  ListBucketResult: z.object({
+    NextContinuationToken: z.string().optional(),
+    Contents: z.array(z.object({ Key: z.string(), Size: z.string(), LastModified: z.string() })).default([]),
+  }),
+});
+const parser = new XMLParser({ parseTagValue: false, isArray: (name) => name === "Contents" });
+
+async function list(s3: S3Client, page: Parameters<Store["list"]>[0]): ReturnType<Store["list"]> {
+  const answer = await s3.send({
+    method: "GET",
+    region: page.region,
+    bucket: page.bucket,
+    query: {
+      "list-type": "2",
+      "encoding-type": "url",
+      "max-keys": String(page.maxKeys),
+      prefix: page.prefix,
+      ...(page.token === undefined ? {} : { "continuation-token": page.token }),
+    },
+  });
+  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
+  // The sweep removed an emptied bucket: nothing is listed, which is the truth.
+  if (!answer.ok && answer.code === "NoSuchBucket") return { end: "done", entries: [], token: undefined };
+  if (!answer.ok && answer.status === 400) return { end: "refused", detail: answer.code };
+  if (!answer.ok) return { end: "unknown", detail: `ListObjectsV2 answered ${answer.status} ${answer.code}` };
+  const { ListBucketResult: result } = Listing.parse(parser.parse(answer.body));
+  return {
+    end: "done",
+    entries: result.Contents.map((entry) => ({
+      key: decodeURIComponent(entry.Key.replaceAll("+", " ")),
+      sizeBytes: Number(entry.Size),
+      lastModified: entry.LastModified,
+    })),
+    token: result.NextContinuationToken,
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * Who signed this typed data: hash by viem, recovery by noble. Recovery admits both halves of the curve, so signature bytes
+ * identify nothing; nonces do.
+ */
+import { secp256k1 } from "@noble/curves/secp256k1.js";
+import { keccak_256 } from "@noble/hashes/sha3.js";
+import { hashTypedData, type TypedDataDefinition } from "viem";
+import { bytesToHex, hexToBytes } from "#contract/bytes";
+import { parseWallet, type Wallet } from "#contract/wallet";
+
+/** Undefined when the 65 bytes are no signature of anybody. */
+export function recoverSigner(data: TypedDataDefinition, signature: `0x${string}`): Wallet | undefined {
+  if (signature.length !== 132) return undefined;
+  try {
+    const bytes = hexToBytes(signature.slice(2));
+    const v = bytes[64] ?? 0;
+    const recovery = v >= 27 ? v - 27 : v;
+    if (recovery > 1) return undefined;
+    const recovered = new Uint8Array(65);
+    recovered[0] = recovery;
+    recovered.set(bytes.subarray(0, 64), 1);
+    const compressed = secp256k1.recoverPublicKey(recovered, hexToBytes(hashTypedData(data).slice(2)), {
+      prehash: false,
+    });
+    const point = secp256k1.Point.fromBytes(compressed).toBytes(false);
+    return parseWallet(`0x${bytesToHex(keccak_256(point.slice(1)).slice(-20))}`);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The only reader of bindings and of the clock: Env -> ports, or a clear sentence about what is missing.
+ * Markup, minimum, recipient and chain have no default here: a deployment that forgot one must not sell anything.
+ */
+import * as z from "zod";
+import { parseWallet, type Wallet } from "#contract/wallet";
+import { firstIssue, type Network, networkOf } from "#contract/x402";
+import type { Clock, Policy } from "../durable/ports.ts";
+import type { RelayerObject, RelayerPorts } from "../durable/relayer.ts";
+import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
+import { openSecrets } from "./adapters/aws-secrets.ts";
+import { buildSettlement, openChain } from "./adapters/base-usdc.ts";
+import { openRates } from "./adapters/rate-card.ts";
+import { openStore } from "./adapters/s3/store.ts";
+import { recoverSigner } from "./adapters/signature.ts";
+import { openTickets } from "./adapters/tickets.ts";
+import { Misconfigured } from "./flow/misconfigured.ts";
+import type { Ports, WalletRemote } from "./flow/ports.ts";
+
+export interface Env {
+  readonly WALLET: DurableObjectNamespace<WalletObject>;
+  readonly RELAYER: DurableObjectNamespace<RelayerObject>;
+}
+
+const Address = z
+  .string()
+  .refine((text) => parseWallet(text) !== undefined, "wanted an address")
+  .transform((text) => parseWallet(text) as Wallet);
+const List = z
+  .string()
+  .min(1)
+  .transform((text) => text.split(",").map((each) => each.trim()));
+const Whole = z.string().regex(/^\d{1,18}$/, "wanted a whole number");
+
+/** Every variable and secret this service reads. */
+const Settings = z.object({
+  CHAIN_ID: Whole.transform(Number),
+  RPC_URLS: List,
+  PAY_TO: Address,
+  MARKUP_PERCENT: Whole.transform(BigInt),
+  PRICE_MIN_MICRO_USDC: Whole.transform(BigInt),
+  /** `<relayer address>=<secret id>`, comma separated. */
+  RELAYERS: List,
+  FEE_CEILING_GWEI: Whole.default("50").transform((gwei) => BigInt(gwei) * 1_000_000_000n),
+  AWS_ACCOUNT_ID: z.string().regex(/^\d{12}$/, "wanted 12 digits"),
+  S3_REGIONS: List,
+  S3_ENDPOINT: z.url().optional(),
+  S3_ACCESS_KEY_ID: z.string().min(1),
+  S3_SECRET_ACCESS_KEY: z.string().min(1),
+  SECRETS_ENDPOINT: z.url().optional(),
+  SECRETS_REGION: z.string().min(1),
+  SECRETS_ACCESS_KEY_ID: z.string().min(1),
+  SECRETS_SECRET_ACCESS_KEY: z.string().min(1),
+  TICKET_KEY: z.string().regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits"),
+  PUBLIC_URL: z.url().transform((url) => url.replace(/\/$/, "")),
+});
+type Settings = z.infer<typeof Settings>;
+
+const clock: Clock = { nowMs: () => Date.now() };
+
+interface Opened {
+  readonly settings: Settings;
+  readonly network: Network;
+  readonly policy: Policy;
+  readonly relayers: ReadonlyMap<Wallet, string>;
+}
+
+const openedBy = new WeakMap<object, Opened>();
+
+/** Parsed once an isolate: the bindings do not change under a running one. */
+function open(env: Env): Opened {
+  const known = openedBy.get(env);
+  if (known) return known;
+  const opened = parse(env);
+  openedBy.set(env, opened);
+  return opened;
+}
+
+function parse(env: Env): Opened {
+  const parsed = Settings.safeParse(env);
+  if (!parsed.success) throw new Misconfigured(`The deployment is not configured: ${firstIssue(parsed.error)}`);
+  const settings = parsed.data;
+  const network = networkOf(settings.CHAIN_ID);
+  if (!network) throw new Misconfigured(`CHAIN_ID ${settings.CHAIN_ID} is not served; wanted 8453 or 84532`);
+  return {
+    settings,
+    network,
+    relayers: new Map(settings.RELAYERS.map(relayerOf)),
+    policy: {
+      payTo: settings.PAY_TO,
+      markupPercent: settings.MARKUP_PERCENT,
+      priceMinimum: settings.PRICE_MIN_MICRO_USDC,
+      regions: settings.S3_REGIONS,
+      defaultRegion: settings.S3_REGIONS[0] ?? "",
+    },
+  };
+}
+
+function relayerOf(entry: string): [Wallet, string] {
+  const [address, secretId] = entry.split("=");
+  const wallet = parseWallet(address);
+  if (!wallet || !secretId) throw new Misconfigured(`RELAYERS: ${JSON.stringify(entry)} is not <address>=<secret id>`);
+  return [wallet, secretId];
+}
+
+const storeOf = ({ settings }: Opened) =>
+  openStore({
+    accountId: settings.AWS_ACCOUNT_ID,
+    accessKeyId: settings.S3_ACCESS_KEY_ID,
+    secretAccessKey: settings.S3_SECRET_ACCESS_KEY,
+    endpoint: settings.S3_ENDPOINT,
+  });
+
+/** The lane that settles: the first relayer. */
+function chainOf(env: Env, { relayers }: Opened): WalletPorts["chain"] {
+  return {
+    settle: (job, waitMs) => {
+      const [address] = relayers.keys();
+      if (!address) throw new Misconfigured("RELAYERS is empty");
+      return env.RELAYER.getByName(address).settle(job, waitMs);
+    },
+  };
+}
+
+export function openPorts(env: Env): Ports {
+  const opened = open(env);
+  const { settings } = opened;
+  return {
+    clock,
+    network: opened.network,
+    policy: opened.policy,
+    chain: chainOf(env, opened),
+    store: storeOf(opened),
+    // A store of one's own has no AWS price that could change under the checked-in card.
+    rates: openRates(settings.S3_ENDPOINT !== undefined),
+    publicUrl: settings.PUBLIC_URL,
+    tickets: openTickets(settings.TICKET_KEY),
+    wallet: (address) => env.WALLET.getByName(address) as unknown as WalletRemote,
+    signerOf: (data, signature) => recoverSigner(data as Parameters<typeof recoverSigner>[0], signature),
+  };
+}
+
+export function openWalletPorts(env: Env): WalletPorts {
+  const opened = open(env);
+  return { clock, chain: chainOf(env, opened), store: storeOf(opened), policy: opened.policy };
+}
+
+export function openRelayerPorts(env: Env, address: string): RelayerPorts {
+  const opened = open(env);
+  const { settings, network } = opened;
+  const wallet = parseWallet(address);
+  return {
+    clock,
+    rpc: openChain(network, settings.RPC_URLS),
+    secrets: openSecrets({
+      endpoint: settings.SECRETS_ENDPOINT ?? `https://secretsmanager.${settings.SECRETS_REGION}.amazonaws.com`,
+      region: settings.SECRETS_REGION,
+      accessKeyId: settings.SECRETS_ACCESS_KEY_ID,
+      secretAccessKey: settings.SECRETS_SECRET_ACCESS_KEY,
+    }),
+    secretId: (wallet && opened.relayers.get(wallet)) ?? "",
+    feeCeilingWei: settings.FEE_CEILING_GWEI,
+    build: (job, nonce, fees) => buildSettlement(network, job, nonce, fees),
+  };
+}

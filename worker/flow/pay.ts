@@ -1,0 +1,223 @@
+/**
+ * 2. Money moves: read the payment, check it against the ask, write the claim, settle, write the end.
+ *
+ * The claim is in the wallet's ledger before anything is broadcast, and its outcome has three ends. While it is open nobody is
+ * told to pay: a 402 in that state is how a conforming client comes to pay twice.
+ */
+import { jsonToBase64 } from "#contract/base64";
+import { sha256Hex } from "#contract/bytes";
+import { type RefusalCode, refuse } from "#contract/errors";
+import { SETTLE_WAIT_MS } from "#contract/limits";
+import { formatMicroUsdc } from "#contract/money";
+import type { Wallet } from "#contract/wallet";
+import {
+  type Ask,
+  encodeReceipt,
+  type Families,
+  type Payment,
+  paymentRequired,
+  paymentRequiredV1,
+  readPayment,
+  transferTypedData,
+  X402_HEADERS,
+} from "#contract/x402";
+import { paymentFault } from "#rules/payment";
+import type { Order } from "../../durable/orders.ts";
+import type { PaymentRecord, Purchase } from "../../durable/payments.ts";
+import { claimKeyOf, type SettlementEnd, type SettlementJob } from "../../durable/ports.ts";
+import type { ProofUse } from "../../durable/proofs.ts";
+import type { KeyUse } from "../../durable/wallet.ts";
+import { answer, type Call, type Outcome, type RefusedAnswer } from "./call.ts";
+import type { Ports } from "./ports.ts";
+
+export interface Paying {
+  /** Whose purchase it is, when a proof said so; otherwise the payer's. */
+  readonly wallet: Wallet | undefined;
+  readonly proof: ProofUse | undefined;
+  readonly proofVersion: "1" | "2" | undefined;
+  readonly ask: Ask;
+  readonly purchase: Purchase;
+  readonly key: KeyUse | undefined;
+}
+
+export type Paid =
+  | {
+      readonly ok: true;
+      readonly paid: true;
+      readonly wallet: Wallet;
+      readonly order: Order;
+      readonly payment: PaymentRecord;
+      readonly fresh: boolean;
+      readonly headers: Record<string, string>;
+    }
+  | { readonly ok: true; readonly paid: false; readonly outcome: Outcome };
+
+export async function pay(ports: Ports, call: Call, paying: Paying): Promise<Paid> {
+  const { ask } = paying;
+  const header = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
+  if (header.kind === "none") return not(await askFor(ports, paying));
+  if (header.kind === "malformed") return not(refuse("invalid_payload", header.detail));
+  const { payment, families } = header;
+  const payer = payment.authorization.from;
+  if (paying.wallet !== undefined && paying.wallet !== payer)
+    return not(
+      required(
+        ask,
+        "payment_invalid",
+        `Payment signer does not match wallet_address: ${payer} pays, ${paying.wallet} asks`,
+        "wallet_mismatch",
+      ),
+    );
+  if (ports.signerOf(transferTypedData(ask.network, payment.authorization), payment.signature) !== payer)
+    return not(
+      required(
+        ask,
+        "payment_invalid",
+        `EIP-712 signature does not recover the payer ${payer} for ${ask.network.label} USDC`,
+        "invalid_exact_evm_signature",
+      ),
+    );
+  return claimAndSettle(ports, call, paying, payment, families);
+}
+
+async function claimAndSettle(
+  ports: Ports,
+  call: Call,
+  paying: Paying,
+  payment: Payment,
+  families: Families,
+): Promise<Paid> {
+  const { ask } = paying;
+  const { authorization, signature } = payment;
+  const wallet = ports.wallet(authorization.from);
+  const begun = await wallet.beginPayment(
+    paying.proof,
+    {
+      claimKey: claimKeyOf(ask.network.caip2, ask.network.usdc, authorization),
+      authorization,
+      signature,
+      fingerprint: sha256Hex(JSON.stringify([call.path, call.query, call.bodyHash])),
+      // Judged here, spoken there: a repeat of a payment that has settled is answered even when its window has closed.
+      fault: paymentFault(payment, ask, BigInt(Math.floor(ports.clock.nowMs() / 1000))),
+    },
+    paying.purchase,
+    paying.key,
+  );
+  if (!begun.ok)
+    return not(
+      begun.code === "payment_invalid"
+        ? required(ask, begun.code, begun.detail, String(begun.facts?.["reason"] ?? ""))
+        : begun,
+    );
+  if (begun.begun === "bought")
+    return {
+      ok: true,
+      paid: true,
+      wallet: authorization.from,
+      order: begun.order,
+      payment: begun.payment,
+      fresh: false,
+      headers: receiptHeaders(ask, begun.payment, families),
+    };
+  const finished = await wallet.finishPayment(begun.job.claimKey, await settle(ports, begun.job));
+  if (finished.state === "settled")
+    return {
+      ok: true,
+      paid: true,
+      wallet: authorization.from,
+      order: finished.order,
+      payment: finished.payment,
+      fresh: true,
+      headers: receiptHeaders(ask, finished.payment, families),
+    };
+  if (finished.state === "open") return not(pending(ports, paying, finished.payment, finished.order));
+  if (finished.reason === "settlement_unavailable")
+    return not(
+      refuse("settlement_unavailable", "the payment could not be sent; it was not charged and may be sent again", {
+        retryAfterS: 5,
+      }),
+    );
+  return not(required(ask, "payment_invalid", finished.detail, finished.reason));
+}
+
+/** A lane that cannot be reached has an unknown end; the wallet's alarm asks again. */
+async function settle(ports: Ports, job: SettlementJob): Promise<SettlementEnd> {
+  try {
+    return await ports.chain.settle(job, SETTLE_WAIT_MS);
+  } catch {
+    return { end: "unknown", txHash: undefined };
+  }
+}
+
+/** The 402 of somebody who has not paid: it writes nothing but, where a proof came along, its nonce. */
+async function askFor(ports: Ports, paying: Paying): Promise<Outcome> {
+  if (paying.wallet !== undefined && paying.proof !== undefined) {
+    const bound = await ports.wallet(paying.wallet).prove(paying.proof);
+    if (!bound.ok) return bound;
+  }
+  return required(paying.ask, "payment_required", "Payment authorization header is required", "");
+}
+
+function required(ask: Ask, code: RefusalCode, detail: string, reason: string): RefusedAnswer {
+  const error = reason === "" ? detail : reason;
+  const header = jsonToBase64(paymentRequired(ask, error));
+  return {
+    ...refuse(code, detail, reason === "" ? {} : { facts: { reason } }),
+    headers: { [X402_HEADERS.required]: header, [X402_HEADERS.requiredMirror]: header },
+    body: paymentRequiredV1(ask, error),
+  };
+}
+
+/** 202: wait, do not pay. The published client reads any 2xx as success, so a version-1 proof gets 409. */
+function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Order): Outcome {
+  const message =
+    "The payment is on its way and its outcome is not known yet. Send the same request again; do not pay again.";
+  if (paying.proofVersion === "1")
+    return refuse("payment_pending", message, {
+      facts: { payment_state: "pending", payment_id: payment.paymentId },
+      retryAfterS: 3,
+    });
+  return answer(
+    {
+      payment_state: "pending",
+      payment_id: payment.paymentId,
+      order_id: order.orderId,
+      ticket: ports.tickets.issue(order.orderId),
+      ...(payment.txHash === undefined ? {} : { trans_id: payment.txHash }),
+      retry_after_s: 3,
+      message,
+    },
+    { "retry-after": "3" },
+    202,
+  );
+}
+
+function receiptHeaders(ask: Ask, payment: PaymentRecord, families: Families): Record<string, string> {
+  const receipt = encodeReceipt({
+    success: true,
+    transaction: payment.txHash ?? "",
+    network: families.v2 ? ask.network.caip2 : ask.network.v1,
+    payer: payment.authorization.from,
+    amount: payment.amount,
+    asset: ask.network.usdc,
+  });
+  return {
+    ...(families.v2 ? { [X402_HEADERS.response]: receipt } : {}),
+    ...(families.v1 ? { [X402_HEADERS.responseV1]: receipt } : {}),
+  };
+}
+
+function not(outcome: Outcome): Paid {
+  return { ok: true, paid: false, outcome };
+}
+
+/** What we ask for an object: the amount, for whom, and for which URL of ours. */
+export function askOf(ports: Ports, call: Call, amount: bigint, what: string): Ask {
+  return {
+    network: ports.network,
+    payTo: ports.policy.payTo,
+    amount,
+    resourceUrl: `${ports.publicUrl}${call.path}`,
+    description: `mnemospark: 30 days of storage for ${what}, ${formatMicroUsdc(amount)} micro-USDC`,
+  };
+}

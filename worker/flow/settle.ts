@@ -1,0 +1,77 @@
+/** `POST /payment/settle`: pay a quote and nothing else; the upload may follow within the paid period. */
+import { type SettleReply, SettleRequest } from "#contract/api";
+import { type Refusal, refuse } from "#contract/errors";
+import { type Wallet, walletOfId } from "#contract/wallet";
+import type { Order } from "../../durable/orders.ts";
+import type { PaymentRecord } from "../../durable/payments.ts";
+import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { readKey } from "./key.ts";
+import { askOf, pay } from "./pay.ts";
+import type { Ports } from "./ports.ts";
+import { proven } from "./who.ts";
+
+export async function settle(ports: Ports, call: Call): Promise<Outcome> {
+  const asked = readArguments(SettleRequest, call);
+  if (!asked.ok) return asked;
+  const { value } = asked;
+  const who = proven(ports, call, value.wallet_address);
+  if (!who.ok) return who;
+  const own = ownQuote(value.quote_id, who.wallet);
+  if (!own.ok) return own;
+  const key = readKey(call, { quote_id: value.quote_id });
+  if (!key.ok) return key;
+  const held = await ports.wallet(who.wallet).readQuote(who.proof, value.quote_id);
+  if (!held.ok) return held;
+  const { quote } = held;
+  const paid = await pay(ports, call, {
+    wallet: who.wallet,
+    proof: who.proof,
+    proofVersion: who.version,
+    ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
+    purchase: { quoteId: quote.quoteId, objectKey: quote.objectKey },
+    key: key.use,
+  });
+  if (paid.paid) return answer(replyOf(ports, who.wallet, quote.quoteId, paid), paid.headers);
+  // Nothing to pay any more: somebody asks about a settled quote without a payment.
+  if (!paid.outcome.ok && paid.outcome.code === "payment_required" && held.order)
+    return settledBefore(ports, who.wallet, quote.quoteId, held.order);
+  return paid.outcome;
+}
+
+async function settledBefore(ports: Ports, wallet: Wallet, quoteId: string, order: Order): Promise<Outcome> {
+  const found = await ports.wallet(wallet).readOrder(undefined, { quoteId });
+  if (!found.ok) return found;
+  if (order.state === "paying" || !found.payment)
+    return refuse("payment_pending", "a payment for this quote is open; wait for its outcome, do not pay again", {
+      retryAfterS: 3,
+    });
+  return answer(replyOf(ports, wallet, quoteId, { order: found.order, payment: found.payment, fresh: false }));
+}
+
+/** A foreign id reads as absent: whose it is, is nobody's business. */
+export function ownQuote(quoteId: string, wallet: Wallet): { ok: true } | Refusal {
+  return walletOfId("quote", quoteId) === wallet
+    ? { ok: true }
+    : refuse("quote_not_found", "no such quote of this wallet");
+}
+
+function replyOf(
+  ports: Ports,
+  wallet: Wallet,
+  quoteId: string,
+  { order, payment, fresh }: { order: Order; payment: PaymentRecord; fresh: boolean },
+): SettleReply {
+  return {
+    quote_id: quoteId,
+    order_id: order.orderId,
+    wallet_address: wallet,
+    trans_id: payment.txHash ?? "",
+    network: ports.network.caip2,
+    asset: ports.network.usdc,
+    amount: payment.amount,
+    payment_status: "confirmed",
+    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
+    timestamp: new Date(ports.clock.nowMs()).toISOString(),
+    ...(fresh ? {} : { result: "already_settled" as const }),
+  };
+}

@@ -1,0 +1,217 @@
+/**
+ * `POST /storage/upload`: room for bytes, and the URL to put them.
+ *
+ * With a quote or an order it uses what was bought (paying the quote if a payment comes along); bare, it buys by x402 in two calls
+ * and the payer is the wallet. What is bought already is never paid again.
+ */
+import { UploadRequest } from "#contract/api";
+import { type Refusal, refuse } from "#contract/errors";
+import { formatMicroUsdc } from "#contract/money";
+import { PROOF_HEADER } from "#contract/proof";
+import { type Wallet, walletOfId } from "#contract/wallet";
+import type { Content } from "../../durable/plans.ts";
+import type { Quote, Wanted } from "../../durable/quotes.ts";
+import type { KeyUse } from "../../durable/wallet.ts";
+import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { readKey } from "./key.ts";
+import { askOf, pay } from "./pay.ts";
+import type { Ports } from "./ports.ts";
+import { type PlanAsk, presign } from "./presign.ts";
+import { priceNow } from "./price.ts";
+import { ownQuote } from "./settle.ts";
+import { proven, provenOrTicketed, TICKET_HEADER, type Who } from "./who.ts";
+
+export async function upload(ports: Ports, call: Call): Promise<Outcome> {
+  const asked = readArguments(UploadRequest, call);
+  if (!asked.ok) return asked;
+  const { value } = asked;
+  const key = readKey(call, keyFields(value));
+  if (!key.ok) return key;
+  if (value.order_id !== undefined) return uploadToOrder(ports, call, value, value.order_id, key.use);
+  if (value.quote_id !== undefined) return uploadOnQuote(ports, call, value, value.quote_id, key.use);
+  return buyAndUpload(ports, call, value, key.use);
+}
+
+function contentOf(value: UploadRequest): Content {
+  return { lengthBytes: value.content_length_bytes, sha256: value.content_sha256, wrappedDek: value.wrapped_dek };
+}
+
+function keyFields(value: UploadRequest): Record<string, string> {
+  const { quote_id, order_id, object_key, object_id, agent_id, content_sha256, content_length_bytes, wrapped_dek } =
+    value;
+  const fields = {
+    quote_id,
+    order_id,
+    object_key,
+    object_id,
+    agent_id,
+    content_sha256,
+    content_length_bytes,
+    wrapped_dek,
+  };
+  return Object.fromEntries(
+    Object.entries(fields).flatMap(([name, of]) => (of === undefined ? [] : [[name, String(of)]])),
+  );
+}
+
+async function uploadToOrder(
+  ports: Ports,
+  call: Call,
+  value: UploadRequest,
+  orderId: string,
+  key: KeyUse | undefined,
+): Promise<Outcome> {
+  const who = provenOrTicketed(ports, call, value.wallet_address);
+  if (!who.ok) return who;
+  if (walletOfId("order", orderId) !== who.wallet || (who.ticketOrder ?? orderId) !== orderId)
+    return refuse("not_found", "no such order of this wallet");
+  return plan(ports, {
+    wallet: who.wallet,
+    proof: who.proof,
+    ref: { orderId },
+    content: contentOf(value),
+    asker: "wallet",
+    key,
+    objectKey: value.object_key,
+  });
+}
+
+async function uploadOnQuote(
+  ports: Ports,
+  call: Call,
+  value: UploadRequest,
+  quoteId: string,
+  key: KeyUse | undefined,
+): Promise<Outcome> {
+  if (value.mode === "presigned" && key === undefined)
+    return refuse("malformed", "Idempotency-Key header is required for presigned mode");
+  const who = provenOrTicketed(ports, call, value.wallet_address);
+  if (!who.ok) return who;
+  const own = ownQuote(quoteId, who.wallet);
+  if (!own.ok) return own;
+  const held = await ports.wallet(who.wallet).readQuote(who.proof, quoteId);
+  if (!held.ok) return held;
+  const { quote, order } = held;
+  const differs = differenceFrom(quote, value);
+  if (differs) return differs;
+  if (who.ticketOrder !== undefined && order?.orderId !== who.ticketOrder)
+    return refuse("quote_not_found", "the ticket is not of this quote's order");
+  let headers: Record<string, string> = {};
+  if (order === undefined || order.state === "paying") {
+    const paid = await pay(ports, call, {
+      wallet: who.wallet,
+      proof: who.proof,
+      proofVersion: who.version,
+      ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
+      purchase: { quoteId, objectKey: value.object_key ?? quote.objectKey },
+      key,
+    });
+    if (!paid.paid) {
+      const waiting = order?.state === "paying" && !paid.outcome.ok && paid.outcome.code === "payment_required";
+      return waiting
+        ? refuse("payment_pending", "a payment for this quote is open; wait for its outcome, do not pay again", {
+            retryAfterS: 3,
+          })
+        : unpaid(paid.outcome);
+    }
+    headers = paid.headers;
+  }
+  const ask: PlanAsk = {
+    wallet: who.wallet,
+    proof: who.proof,
+    ref: { quoteId },
+    content: contentOf(value),
+    asker: "wallet",
+    key,
+    objectKey: value.object_key,
+  };
+  return plan(ports, ask, headers);
+}
+
+/** The old client reads these two where it did not settle first. */
+function unpaid(outcome: Outcome): Outcome {
+  if (outcome.ok || outcome.code !== "payment_required") return outcome;
+  return { ...outcome, facts: { ...outcome.facts, reason: "payment_record_missing", settle_path: "/payment/settle" } };
+}
+
+function differenceFrom(quote: Quote, value: UploadRequest): Refusal | undefined {
+  if (value.object_id !== undefined && value.object_id !== quote.objectId)
+    return refuse(
+      "quote_mismatch",
+      `object_id ${JSON.stringify(value.object_id)} does not match the quote's ${JSON.stringify(quote.objectId)}`,
+    );
+  if (value.object_id_hash !== undefined && quote.objectIdHash !== "" && value.object_id_hash !== quote.objectIdHash)
+    return refuse("quote_mismatch", "object_id_hash does not match the quote");
+  const region = value.region ?? value.location;
+  if (region !== undefined && region !== quote.region)
+    return refuse("quote_mismatch", `region ${region} does not match the quote's ${quote.region}`);
+  if (value.content_length_bytes > quote.sizeMax)
+    return refuse(
+      "size_out_of_range",
+      `content_length_bytes is ${value.content_length_bytes}; the quote is for at most ${quote.sizeMax}`,
+    );
+  return undefined;
+}
+
+async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key: KeyUse | undefined): Promise<Outcome> {
+  const who = bareWho(ports, call, value.wallet_address);
+  if (who && !who.ok) return who;
+  const region = value.region ?? value.location ?? ports.policy.defaultRegion;
+  const priced = priceNow(ports, region, value.content_length_bytes);
+  if (!priced.ok) return priced;
+  const objectKey = value.object_key ?? value.object_id ?? "";
+  const wanted: Wanted = {
+    agentId: value.agent_id,
+    objectKey,
+    objectId: value.object_id ?? objectKey,
+    objectIdHash: value.object_id_hash ?? "",
+    region,
+    sizeMax: value.content_length_bytes,
+    amount: formatMicroUsdc(priced.price.total),
+    card: priced.card,
+  };
+  const content = contentOf(value);
+  if (who) {
+    // Proven, so the ledger may be asked before the purse.
+    const known = await ports.wallet(who.wallet).bought(who.proof, wanted);
+    if (!known.ok) return known;
+    if (known.order)
+      return plan(ports, {
+        wallet: who.wallet,
+        proof: who.proof,
+        ref: { orderId: known.order.orderId },
+        content,
+        asker: "wallet",
+        key,
+        objectKey,
+      });
+  }
+  const paid = await pay(ports, call, {
+    wallet: who?.wallet ?? value.wallet_address,
+    proof: who?.proof,
+    proofVersion: who?.version,
+    ask: askOf(ports, call, priced.price.total, `${objectKey} (${value.content_length_bytes} bytes, ${region})`),
+    purchase: { wanted },
+    key,
+  });
+  if (!paid.paid) return paid.outcome;
+  const asker = who ? "wallet" : "payment";
+  return plan(
+    ports,
+    { wallet: paid.wallet, proof: who?.proof, ref: { orderId: paid.order.orderId }, content, asker, key, objectKey },
+    paid.headers,
+  );
+}
+
+/** A bare purchase needs no proof, but one that comes along must be good. */
+function bareWho(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal | undefined {
+  if (call.header(TICKET_HEADER) !== null && call.header(PROOF_HEADER) === null)
+    return refuse("malformed", "a ticket opens its order: send order_id with it");
+  return call.header(PROOF_HEADER) === null ? undefined : proven(ports, call, named);
+}
+
+async function plan(ports: Ports, ask: PlanAsk, headers: Record<string, string> = {}): Promise<Outcome> {
+  const planned = await presign(ports, ask);
+  // What was paid stays paid and the receipt is still theirs to have.
+  return planned.ok ? answer(planned.reply, headers) : { ...planned, headers };
+}

@@ -1,0 +1,94 @@
+/** Who asks: a wallet by its proof, or the holder of an order's ticket. Reads headers, checks signatures, decides nothing else. */
+import { sha256Hex } from "#contract/bytes";
+import { type Refusal, refuse } from "#contract/errors";
+import { PROOF_AGE_MAX_S, PROOF_SKEW_S } from "#contract/limits";
+import {
+  decodeProof,
+  PROOF_CHAIN_IDS,
+  PROOF_HEADER,
+  proofFault,
+  proofTypedData,
+  type WalletProof,
+} from "#contract/proof";
+import { type Wallet, walletOfId } from "#contract/wallet";
+import type { ProofUse } from "../../durable/proofs.ts";
+import type { Call } from "./call.ts";
+import type { Ports } from "./ports.ts";
+
+export const TICKET_HEADER = "x-mnemospark-ticket";
+
+export interface Who {
+  readonly wallet: Wallet;
+  /** Present when a wallet proof came along; to be bound in the wallet's own transaction. */
+  readonly proof: ProofUse | undefined;
+  /** Present when a ticket came along: the one order it opens. */
+  readonly ticketOrder: string | undefined;
+  /** The published client's proofs are version 1; some answers must be worded for it. */
+  readonly version: "1" | "2" | undefined;
+}
+
+/** The wallet by its proof, required; and, where the request names one, it must be the same. */
+export function proven(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal {
+  const header = call.header(PROOF_HEADER);
+  if (header === null) return refuse("proof_missing", "this route needs a wallet proof in X-Wallet-Signature");
+  const proof = decodeProof(header);
+  if (!proof)
+    return refuse(
+      "proof_malformed",
+      "X-Wallet-Signature is not a proof of version 1 or 2",
+      reason("malformed_wallet_header"),
+    );
+  const nowS = Math.floor(ports.clock.nowMs() / 1000);
+  const fault = proofFault(proof, call, nowS);
+  if (fault) return refuse("proof_invalid", PROOF_FAULTS[fault](proof, call, nowS), reason(fault));
+  const { signature, ...unsigned } = proof;
+  const signed = PROOF_CHAIN_IDS.some((id) => ports.signerOf(proofTypedData(unsigned, id), signature) === proof.wallet);
+  if (!signed)
+    return refuse(
+      "proof_invalid",
+      `the signature is not ${proof.wallet}'s over this request`,
+      reason("invalid_signature"),
+    );
+  if (named !== undefined && named !== proof.wallet)
+    return refuse(
+      "wallet_mismatch",
+      `the proof is of ${proof.wallet}; the request names ${named}`,
+      reason("wallet_mismatch"),
+    );
+  const use: ProofUse = {
+    nonce: proof.nonce,
+    request: requestHash(call),
+    expiresMs: (proof.timestampS + PROOF_AGE_MAX_S + PROOF_SKEW_S) * 1000,
+  };
+  return { ok: true, wallet: proof.wallet, proof: use, ticketOrder: undefined, version: proof.version };
+}
+
+/** A proof or a ticket, whichever came; a ticket must be for the order named. */
+export function provenOrTicketed(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal {
+  const ticket = call.header(TICKET_HEADER);
+  if (ticket === null || call.header(PROOF_HEADER) !== null) return proven(ports, call, named);
+  const orderId = ports.tickets.orderOf(ticket);
+  const wallet = orderId === undefined ? undefined : walletOfId("order", orderId);
+  if (orderId === undefined || wallet === undefined)
+    return refuse("proof_invalid", "X-Mnemospark-Ticket is not a ticket of ours", reason("invalid_ticket"));
+  if (named !== undefined && named !== wallet)
+    return refuse("wallet_mismatch", "the ticket is of another wallet's order", reason("wallet_mismatch"));
+  return { ok: true, wallet, proof: undefined, ticketOrder: orderId, version: undefined };
+}
+
+const PROOF_FAULTS = {
+  expired_signature: (proof: WalletProof, _: Call, nowS: number) =>
+    `the proof is ${nowS - proof.timestampS} s old; at most ${PROOF_AGE_MAX_S} s`,
+  future_signature: (proof: WalletProof, _: Call, nowS: number) =>
+    `the proof's timestamp is ${proof.timestampS - nowS} s ahead; at most ${PROOF_SKEW_S} s`,
+  signed_request_mismatch: (proof: WalletProof, call: Call) =>
+    `the proof is over ${proof.claimed.method} ${proof.claimed.path}; this is ${call.method} ${call.path}, or its host, query or body differ`,
+};
+
+function reason(code: string) {
+  return { facts: { reason: code } };
+}
+
+function requestHash(call: Call): string {
+  return sha256Hex(JSON.stringify([call.method, call.path, call.query, call.bodyHash]));
+}

@@ -1,0 +1,66 @@
+/** Table of contents: one line a route, in the order of the story. */
+import { Hono } from "hono";
+import type { HealthReply } from "#contract/api";
+import { jsonReply, problem, readCall } from "./door.ts";
+import type { Call, Outcome } from "./flow/call.ts";
+import { confirm } from "./flow/confirm.ts";
+import { Misconfigured } from "./flow/misconfigured.ts";
+import { download, list, remove } from "./flow/objects.ts";
+import type { Ports } from "./flow/ports.ts";
+import { quote } from "./flow/quote.ts";
+import { settle } from "./flow/settle.ts";
+import { upload } from "./flow/upload.ts";
+
+type Verb = (ports: Ports, call: Call) => Promise<Outcome>;
+
+export function routes(openPorts: () => Ports): Hono {
+  const app = new Hono({ strict: false });
+  const on = (methods: string[], path: string, verb: Verb) => {
+    app.on(methods, path, async (context) => {
+      const call = await readCall(context.req.raw);
+      return jsonReply(context.req.raw, call.ok ? await verb(openPorts(), call.call) : call);
+    });
+    app.all(path, (context) =>
+      problem(
+        context.req.raw,
+        "method_not_allowed",
+        `${context.req.method} is not for ${path}; wanted ${methods.join(" or ")}`,
+      ),
+    );
+  };
+
+  on(["POST"], "/price-storage", quote);
+  on(["POST"], "/payment/settle", settle);
+  on(["POST"], "/storage/upload", upload);
+  on(["POST"], "/storage/upload/confirm", confirm);
+  on(["GET", "POST"], "/storage/ls", list);
+  on(["GET", "POST"], "/storage/download", download);
+  on(["POST", "DELETE"], "/storage/delete", remove);
+
+  app.get("/healthz", (context) => context.json(health(openPorts())));
+  app.notFound((context) =>
+    problem(context.req.raw, "not_found", `there is no ${new URL(context.req.url).pathname} here`),
+  );
+  app.onError((error, context) => {
+    const misconfigured = error instanceof Misconfigured;
+    if (!misconfigured)
+      console.error(JSON.stringify({ code: "internal", path: context.req.path, detail: String(error) }));
+    return misconfigured
+      ? problem(context.req.raw, "misconfigured", error.message)
+      : problem(context.req.raw, "internal", "the request was not finished");
+  });
+  return app;
+}
+
+function health(ports: Ports): HealthReply {
+  const card = ports.rates.current(ports.clock.nowMs());
+  return {
+    ok: true,
+    chain_id: ports.network.chainId,
+    network: ports.network.caip2,
+    asset: ports.network.usdc,
+    pay_to: ports.policy.payTo,
+    regions: [...ports.policy.regions],
+    rate_card: card.ok ? card.card.version : card.detail,
+  };
+}

@@ -1,0 +1,23 @@
+/** Front door: the app, and the object classes with their ports plugged in. */
+import { RelayerObject } from "../durable/relayer.ts";
+import { WalletObject } from "../durable/wallet.ts";
+import { type Env, openPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
+import { routes } from "./http.ts";
+
+export class WalletDO extends WalletObject<Env> {
+  protected openPorts() {
+    return openWalletPorts(this.env);
+  }
+}
+
+export class RelayerDO extends RelayerObject<Env> {
+  protected openPorts(address: string) {
+    return openRelayerPorts(this.env, address);
+  }
+}
+
+export default {
+  fetch(request, env, context) {
+    return routes(() => openPorts(env)).fetch(request, env, context);
+  },
+} satisfies ExportedHandler<Env>;
