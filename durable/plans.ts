@@ -144,7 +144,8 @@ export function discard(tx: Tx, order: Order, plan: Plan): void {
     order.store,
     order.region,
     order.bucket,
-    tx.nowMs,
+    // Whoever discards also erases at once; the alarm comes after, in case they died in between.
+    tx.nowMs + 15_000,
     plan.urlUntilMs + 60_000,
   );
   tx.record("bytes.discarded", { order_id: order.orderId, plan: plan.plan, s3_key: plan.s3Key });

@@ -1,0 +1,252 @@
+/**
+ * Typed client over the contract: one method a route, requests and replies by the contract's own schemas. Signs each request with
+ * a version-2 proof, pays a 402 only through the payer it was given, and never pays while an outcome is open.
+ * No `node:` imports, so it runs wherever `fetch` does.
+ */
+import type * as z from "zod";
+import {
+  ConfirmReply,
+  type ConfirmRequest,
+  DeleteReply,
+  type DeleteRequest,
+  DownloadReply,
+  type DownloadRequest,
+  HealthReply,
+  ListReply,
+  type ListRequest,
+  PendingReply,
+  PriceReply,
+  type PriceRequest,
+  Problem,
+  SettleReply,
+  type SettleRequest,
+  StatReply,
+  UploadReply,
+  type UploadRequest,
+} from "#contract/api";
+import { bytesToHex, sha256Hex, utf8ToBytes } from "#contract/bytes";
+import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
+import { parseWallet, type Wallet } from "#contract/wallet";
+import { X402_HEADERS } from "#contract/x402";
+import { type Held, type Payer, PaymentRefused } from "./pay.ts";
+
+/** Signs EIP-712 data; a viem account is one. */
+export interface Signer {
+  readonly address: `0x${string}`;
+  signTypedData(data: {
+    domain: object;
+    types: Record<string, readonly { name: string; type: string }[]>;
+    primaryType: string;
+    message: Record<string, unknown>;
+  }): Promise<`0x${string}`>;
+}
+
+export interface ApiOptions {
+  readonly baseUrl: string;
+  readonly signer: Signer;
+  /** Chain of the proof's domain: 8453 or 84532. */
+  readonly chainId: number;
+  readonly payer?: Payer;
+  readonly fetch?: typeof fetch;
+  /** Between two questions about an open payment, and how often it is asked. */
+  readonly pendingTriesMax?: number;
+}
+
+/** A refusal of the service, with everything it said. */
+export class ApiError extends Error {
+  readonly problem: Problem;
+  constructor(problem: Problem) {
+    super(`${problem.title}: ${problem.detail}`);
+    this.name = "ApiError";
+    this.problem = problem;
+  }
+}
+
+/** Nobody answered, or not in our language. */
+export class Unreachable extends Error {
+  constructor(url: string, cause: unknown) {
+    super(`${url} cannot be reached: ${cause instanceof Error ? (causeOf(cause) ?? cause.message) : String(cause)}`, {
+      cause,
+    });
+    this.name = "Unreachable";
+  }
+}
+
+function causeOf(error: Error): string | undefined {
+  return error.cause instanceof Error ? error.cause.message : undefined;
+}
+
+type In<T extends z.ZodType> = Omit<z.input<T>, "wallet_address">;
+type Send = { readonly held?: Held; readonly idempotencyKey?: string; readonly ticket?: string };
+
+export class Api {
+  readonly wallet: Wallet;
+  readonly #options: ApiOptions;
+
+  constructor(options: ApiOptions) {
+    const wallet = parseWallet(options.signer.address);
+    if (!wallet) throw new Error(`${options.signer.address} is not an address`);
+    this.wallet = wallet;
+    this.#options = options;
+  }
+
+  health(): Promise<HealthReply> {
+    return this.#send("GET", "/healthz", undefined, HealthReply, {});
+  }
+  price(request: In<typeof PriceRequest>): Promise<PriceReply> {
+    return this.#post("/price-storage", request, PriceReply, {});
+  }
+  settle(request: In<typeof SettleRequest>, send: Send): Promise<SettleReply> {
+    return this.#post("/payment/settle", request, SettleReply, send);
+  }
+  upload(request: In<typeof UploadRequest>, send: Send = {}): Promise<UploadReply> {
+    return this.#post("/storage/upload", request, UploadReply, send);
+  }
+  confirm(request: In<typeof ConfirmRequest>, send: Send = {}): Promise<ConfirmReply> {
+    return this.#post("/storage/upload/confirm", request, ConfirmReply, send);
+  }
+  list(request: In<typeof ListRequest> = {}): Promise<ListReply> {
+    return this.#post("/storage/ls", request, ListReply, {});
+  }
+  stat(request: In<typeof ListRequest> & { object_key: string }): Promise<StatReply> {
+    return this.#post("/storage/ls", request, StatReply, {});
+  }
+  download(request: In<typeof DownloadRequest>): Promise<DownloadReply> {
+    return this.#post("/storage/download", request, DownloadReply, {});
+  }
+  remove(request: In<typeof DeleteRequest>): Promise<DeleteReply> {
+    return this.#post("/storage/delete", request, DeleteReply, {});
+  }
+
+  #post<T extends z.ZodType>(path: string, body: object, reply: T, send: Send): Promise<z.output<T>> {
+    return this.#send("POST", path, { wallet_address: this.wallet, ...body }, reply, send);
+  }
+
+  async #send<T extends z.ZodType>(
+    method: string,
+    path: string,
+    body: object | undefined,
+    reply: T,
+    send: Send,
+  ): Promise<z.output<T>> {
+    const text = body === undefined ? "" : JSON.stringify(body);
+    const first = await this.#once(method, path, text, send, {});
+    const paid = first.status === 402 ? await this.#pay(method, path, text, send, first) : first;
+    if (paid.ok) return this.#parse(path, reply, await paid.json());
+    throw new ApiError(await this.#problem(path, paid));
+  }
+
+  /** Pays once, and repeats the very same payment until its outcome is known. */
+  async #pay(method: string, path: string, text: string, send: Send, asked: Response): Promise<Response> {
+    const { payer, pendingTriesMax = 20 } = this.#options;
+    if (!payer || !send.held) throw new ApiError(await this.#problem(path, asked));
+    const problem = await this.#problem(path, asked);
+    if (problem.code !== "payment_required") throw new ApiError(problem);
+    const payment = await payer.pay(asked.headers.get(X402_HEADERS.required), send.held);
+    let answer = await this.#retrying(method, path, text, send, payment);
+    for (let tries = 0; tries < pendingTriesMax && (await isPending(answer)); tries++) {
+      await pause(Number(answer.headers.get("retry-after") ?? 2) * 1000);
+      answer = await this.#retrying(method, path, text, send, payment);
+    }
+    if (await isPending(answer))
+      throw new PaymentRefused(
+        "pending",
+        "The payment is on its way, but its outcome is still open. Run the same command again; it will not be paid twice.",
+      );
+    return answer;
+  }
+
+  /** A reply that was lost after payment is asked for again with the same authorization: it can settle only once. */
+  async #retrying(method: string, path: string, text: string, send: Send, payment: string): Promise<Response> {
+    for (let tries = 0; ; tries++) {
+      try {
+        const answer = await this.#once(method, path, text, send, { [X402_HEADERS.payment]: payment });
+        if (answer.status !== 503 || tries >= 4) return answer;
+        await pause(Number(answer.headers.get("retry-after") ?? 1) * 500);
+      } catch (error) {
+        if (tries >= 4) throw error;
+        await pause(500 * 2 ** tries);
+      }
+    }
+  }
+
+  async #once(
+    method: string,
+    path: string,
+    text: string,
+    send: Send,
+    extra: Record<string, string>,
+  ): Promise<Response> {
+    const url = new URL(path, this.#options.baseUrl);
+    const headers: Record<string, string> = {
+      accept: "application/json",
+      ...(text === "" ? {} : { "content-type": "application/json" }),
+      ...(path === "/healthz" ? {} : { [PROOF_HEADER]: await this.#prove(method, url, text) }),
+      ...(send.idempotencyKey === undefined ? {} : { "idempotency-key": send.idempotencyKey }),
+      ...(send.ticket === undefined ? {} : { "x-mnemospark-ticket": send.ticket }),
+      ...extra,
+    };
+    try {
+      return await (this.#options.fetch ?? fetch)(url, {
+        method,
+        headers,
+        redirect: "error",
+        ...(text === "" ? {} : { body: text }),
+      });
+    } catch (error) {
+      throw new Unreachable(url.origin, error);
+    }
+  }
+
+  async #prove(method: string, url: URL, text: string): Promise<string> {
+    const unsigned = {
+      version: "2" as const,
+      wallet: this.wallet,
+      nonce: `0x${bytesToHex(crypto.getRandomValues(new Uint8Array(32)))}` as const,
+      timestampS: Math.floor(Date.now() / 1000),
+      claimed: {
+        method,
+        path: normalisePath(url.pathname),
+        host: url.host,
+        query: url.search.slice(1),
+        bodyHash: `0x${sha256Hex(utf8ToBytes(text))}`,
+      },
+    };
+    const signature = await this.#options.signer.signTypedData(proofTypedData(unsigned, this.#options.chainId));
+    return encodeProof({ ...unsigned, signature });
+  }
+
+  #parse<T extends z.ZodType>(path: string, schema: T, json: unknown): z.output<T> {
+    const parsed = schema.safeParse(json);
+    if (parsed.success) return parsed.data;
+    const issue = parsed.error.issues[0];
+    throw new Error(`${path} answered something else than its contract: ${issue?.path.join(".")} ${issue?.message}`);
+  }
+
+  async #problem(path: string, response: Response): Promise<Problem> {
+    const parsed = Problem.safeParse(
+      await response
+        .clone()
+        .json()
+        .catch(() => undefined),
+    );
+    if (parsed.success) return parsed.data;
+    throw new Error(`${path} answered ${response.status} and no problem document`);
+  }
+}
+
+async function isPending(response: Response): Promise<boolean> {
+  if (response.status === 202) return PendingReply.safeParse(await response.clone().json()).success;
+  if (response.status !== 409) return false;
+  const problem = Problem.safeParse(
+    await response
+      .clone()
+      .json()
+      .catch(() => undefined),
+  );
+  return problem.success && problem.data.code === "payment_pending";
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,136 @@
+/**
+ * Our recipient stanza: the object's file key (the DEK) under the wallet's key encryption key.
+ *
+ *   -> mnemospark-kek <kid> <nonce>
+ *   <AES-256-GCM(KEK, nonce, file key, AAD = digest of the context)>
+ *
+ * The context (chain, wallet, object, version) is authenticated, not stored: a wrapped key moved to another object or
+ * version opens nothing. One random 96-bit nonce per object is safe for 2^32 objects under one KEK (NIST SP 800-38D, 8.3).
+ */
+import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
+import type { Wallet } from "#contract/wallet";
+import { decodeBase64, encodeBase64, encodeStanza, FILE_KEY_BYTES, type Header, type Stanza } from "./header.ts";
+import { EnvelopeError } from "./refusal.ts";
+
+export const KEK_BYTES = 32;
+export const KEK_NONCE_BYTES = 12;
+export const KEK_STANZA = "mnemospark-kek";
+
+const TAG_BYTES = 16;
+const KID = /^[0-9a-f]{16}$/;
+
+/** What an object is. All four must be known to open it, and must be the ones it was sealed for. */
+export interface SealContext {
+  /** EIP-155 chain id the wallet pays on. */
+  readonly chainId: number;
+  readonly wallet: Wallet;
+  readonly objectId: string;
+  /** Counts up from 1 with every new content under the same object id. */
+  readonly version: number;
+}
+
+/** Finds a KEK (32 bytes) by its kid, undefined if this machine does not hold it. */
+export type KekLookup = (kid: string) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
+
+/** Names a KEK without telling it: the first 16 hex digits of SHA-256("mnemospark/kid" || KEK). */
+export function kidOf(kek: Uint8Array): string {
+  return createHash("sha256").update("mnemospark/kid").update(kek).digest("hex").slice(0, 16);
+}
+
+/** True for the spelling that `kidOf` writes; anything else must not become part of a file name. */
+export function isKid(text: string): boolean {
+  return KID.test(text);
+}
+
+/**
+ * SHA-256 over the fields, each as UTF-8 behind its length in 4 big-endian bytes, so no two contexts share an encoding:
+ * "mnemospark/v1", chain id and version in decimal, in the order label, chain, wallet, object, version.
+ * @throws EnvelopeError `bad_input`
+ */
+export function contextDigest(context: SealContext): Uint8Array {
+  const { chainId, wallet, objectId, version } = context;
+  if (!Number.isSafeInteger(chainId) || chainId < 1) throw badInput("The chain id must be a positive integer.");
+  if (!Number.isSafeInteger(version) || version < 1) throw badInput("The object version must be a positive integer.");
+  if (!/^0x[0-9a-f]{40}$/.test(wallet)) throw badInput("The wallet must be a lower-case 0x address.");
+  if (objectId.length === 0 || !objectId.isWellFormed()) throw badInput("The object id must be well-formed text.");
+
+  const hash = createHash("sha256");
+  for (const field of ["mnemospark/v1", String(chainId), wallet, objectId, String(version)]) {
+    const bytes = Buffer.from(field, "utf8");
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    hash.update(length).update(bytes);
+  }
+  return hash.digest();
+}
+
+/** The stanza for `fileKey` (16 bytes). `nonce` (12 bytes) must be fresh and random. */
+export function wrapWithKek(fileKey: Uint8Array, kek: Uint8Array, nonce: Uint8Array, context: SealContext): Stanza {
+  if (kek.length !== KEK_BYTES) throw badInput("A key encryption key has 32 bytes.");
+  const cipher = createCipheriv("aes-256-gcm", kek, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(contextDigest(context));
+  const body = Buffer.concat([cipher.update(fileKey), cipher.final(), cipher.getAuthTag()]);
+  return { type: KEK_STANZA, args: [kidOf(kek), encodeBase64(nonce)], body };
+}
+
+/**
+ * The file key (16 bytes) of a header, by its KEK stanza alone; every other stanza is ignored.
+ * The header is not yet authenticated: follow with `verifyHeader`.
+ * @throws EnvelopeError `no_kek_stanza`, `bad_header`, `unknown_kid`, `wrong_key_or_context`
+ */
+export async function unwrapWithKek(header: Header, kekFor: KekLookup, context: SealContext): Promise<Uint8Array> {
+  const { kid, nonce, body } = readKekStanza(kekStanza(header));
+  const kek = await kekFor(kid);
+  if (kek === undefined) {
+    throw new EnvelopeError("unknown_kid", `The object is sealed under key ${kid}, which is not on this machine.`);
+  }
+  if (kek.length !== KEK_BYTES || kidOf(kek) !== kid) throw badInput(`The key offered for ${kid} is not that key.`);
+
+  const decipher = createDecipheriv("aes-256-gcm", kek, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(contextDigest(context));
+  decipher.setAuthTag(body.subarray(FILE_KEY_BYTES));
+  const fileKey = decipher.update(body.subarray(0, FILE_KEY_BYTES));
+  try {
+    decipher.final();
+  } catch (cause) {
+    const message =
+      "The wrapped key does not open: it was altered, or made for another wallet, object, version or chain.";
+    throw new EnvelopeError("wrong_key_or_context", message, { cause });
+  }
+  return fileKey;
+}
+
+/**
+ * The wrapped DEK as it travels in `x-amz-meta-wrapped-dek`: base64 of the KEK stanza as the header spells it, 128 characters.
+ * @throws EnvelopeError `no_kek_stanza`
+ */
+export function wrappedDek(header: Pick<Header, "stanzas">): string {
+  return Buffer.from(encodeStanza(kekStanza(header)), "latin1").toString("base64");
+}
+
+/** The one KEK stanza. A header with two could mean two different objects to two readers. */
+function kekStanza(header: Pick<Header, "stanzas">): Stanza {
+  const [stanza, ...others] = header.stanzas.filter((each) => each.type === KEK_STANZA);
+  if (stanza === undefined) {
+    throw new EnvelopeError(
+      "no_kek_stanza",
+      "The object carries no key wrapped for this wallet; recovery may open it.",
+    );
+  }
+  if (others.length > 0) throw new EnvelopeError("no_kek_stanza", "The object carries more than one wrapped key.");
+  return stanza;
+}
+
+function readKekStanza(stanza: Stanza): { kid: string; nonce: Uint8Array; body: Uint8Array } {
+  const [kid, encodedNonce, ...rest] = stanza.args;
+  const nonce = encodedNonce === undefined ? undefined : decodeBase64(encodedNonce);
+  const whole = nonce?.length === KEK_NONCE_BYTES && stanza.body.length === FILE_KEY_BYTES + TAG_BYTES;
+  if (kid === undefined || !isKid(kid) || nonce === undefined || !whole || rest.length > 0) {
+    throw new EnvelopeError("bad_header", "The object's wrapped key is malformed.");
+  }
+  return { kid, nonce, body: stanza.body };
+}
+
+function badInput(message: string): EnvelopeError {
+  return new EnvelopeError("bad_input", message);
+}

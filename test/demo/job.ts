@@ -1,0 +1,209 @@
+/**
+ * The main job, once: an empty wallet gets USDC and nothing else, buys storage for a folder, and gets the folder back.
+ * Each step is the product's own code talking to the product's own door; nothing here knows a shortcut.
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { createPublicClient, erc20Abi, http } from "viem";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { formatMicroUsdc } from "#contract/money";
+import { compareTrees } from "../../client-plugin/archive/compare.ts";
+import { type Step, type Stored, store } from "../../client-plugin/core.ts";
+import { openClient } from "./client.ts";
+import type { Place } from "./place.ts";
+import type { Restoration } from "./restore.ts";
+
+/** A dollar: more than any demo costs, and what stock x402 clients are willing to pay at once. */
+const FUNDS_MICRO_USDC = 1_000_000n;
+const FIRST_STORE_MAX_S = 300;
+
+export interface Receipt {
+  readonly path: string;
+  readonly files: number;
+  readonly plainBytes: number;
+  readonly sealedBytes: number;
+  readonly wallet: string;
+  readonly price: Stored["price"];
+  readonly fundedMicroUsdc: string;
+  readonly leftMicroUsdc: string;
+  readonly etherWei: string;
+  readonly payment: {
+    txHash: string;
+    block: string;
+    gasUsed: string;
+    gasPaidByWei: string;
+    gasPaidBy: string;
+    network: string;
+  };
+  readonly stored: { bucket: string; key: string; region: string; host: string; paidThrough: string; sha256: string };
+  readonly listed: { key: string; sizeBytes: number; deleteAfter: string };
+  readonly seconds: Readonly<Record<string, number>>;
+  readonly secondsToFirstStore: number;
+  readonly identical: boolean;
+  readonly compared: { files: number; bytes: number };
+  readonly deleted: boolean;
+  readonly warnings: readonly string[];
+}
+
+export interface JobOptions {
+  readonly place: Place;
+  readonly path: string;
+  readonly onStep: (title: string, done: number, total: number) => void;
+}
+
+export async function runJob({ place, path, onStep }: JobOptions): Promise<Receipt> {
+  const home = await mkdtemp(join(tmpdir(), "mnemospark-demo-"));
+  try {
+    return await inHome(home, place, path, onStep);
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+async function inHome(home: string, place: Place, path: string, onStep: JobOptions["onStep"]): Promise<Receipt> {
+  const seconds: Record<string, number> = {};
+  const clock = stopwatch(seconds);
+  const key = generatePrivateKey();
+  const keyFile = join(home, "wallet.key");
+  await writeFile(keyFile, `${key}\n`, { mode: 0o600, flag: "wx" });
+  const account = privateKeyToAccount(key);
+  const chain = createPublicClient({ transport: http(place.chainUrl) });
+
+  onStep("fund an empty wallet with $1", 0, 0);
+  clock.begin("fund");
+  const fundedAtMs = Date.now();
+  await place.fund(account.address, FUNDS_MICRO_USDC);
+  const client = openClient({
+    edgeUrl: place.edgeUrl,
+    key,
+    home,
+    payTo: place.payTo,
+    onStep: (step, done, total) => {
+      if (done === 0) clock.begin(step);
+      onStep(TITLES[step], done, total);
+    },
+  });
+  const objectKey = `demo-${basename(path)}-${account.address.slice(2, 8).toLowerCase()}`;
+  const stored = await store(client, { path, objectKey, agentId: "main", region: "us-east-1" });
+  const secondsToFirstStore = (Date.now() - fundedAtMs) / 1000;
+  if (secondsToFirstStore >= FIRST_STORE_MAX_S)
+    throw new Error(
+      `The first object took ${secondsToFirstStore.toFixed(0)} s; promised are less than ${FIRST_STORE_MAX_S}.`,
+    );
+
+  clock.begin("list");
+  onStep("list", 0, 0);
+  const listed = (await client.api.list()).objects.find((object) => object.key === objectKey);
+  if (!listed) throw new Error(`The list does not show ${objectKey}.`);
+  if (listed.size_bytes !== stored.sealed.sealedBytes)
+    throw new Error(`S3 lists ${listed.size_bytes} bytes; ${stored.sealed.sealedBytes} were sent.`);
+
+  clock.begin("restore");
+  onStep("download and open, in a new process", 0, 0);
+  const restored = await restoreElsewhere({
+    edgeUrl: place.edgeUrl,
+    keyFile,
+    home,
+    payTo: place.payTo,
+    objectKey,
+    destination: join(home, "restored"),
+  });
+
+  clock.begin("compare");
+  onStep("compare every file", 0, 0);
+  const compared = await compareTrees(path, join(restored.destination, restored.root));
+
+  clock.begin("delete");
+  onStep("delete", 0, 0);
+  await client.api.remove({ object_key: objectKey });
+  const left = (await client.api.list()).objects.some((object) => object.key === objectKey);
+  clock.end();
+
+  const hash = stored.upload.trans_id as `0x${string}`;
+  const receipt = await chain.getTransactionReceipt({ hash });
+  const usdc = (await client.api.health()).asset as `0x${string}`;
+  const balance = await chain.readContract({
+    address: usdc,
+    abi: erc20Abi,
+    functionName: "balanceOf",
+    args: [account.address],
+  });
+  return {
+    path,
+    files: stored.archive.files,
+    plainBytes: stored.archive.contentBytes,
+    sealedBytes: stored.sealed.sealedBytes,
+    wallet: account.address,
+    price: stored.price,
+    fundedMicroUsdc: formatMicroUsdc(FUNDS_MICRO_USDC),
+    leftMicroUsdc: formatMicroUsdc(balance),
+    etherWei: (await chain.getBalance({ address: account.address })).toString(),
+    payment: {
+      txHash: hash,
+      block: receipt.blockNumber.toString(),
+      gasUsed: receipt.gasUsed.toString(),
+      gasPaidByWei: (receipt.gasUsed * receipt.effectiveGasPrice).toString(),
+      gasPaidBy: receipt.from,
+      network: (await client.api.health()).network,
+    },
+    stored: {
+      bucket: stored.confirmed.bucket_name,
+      key: stored.confirmed.s3_key,
+      region: stored.confirmed.location,
+      host: stored.host,
+      paidThrough: stored.confirmed.paid_through,
+      sha256: stored.confirmed.content_sha256,
+    },
+    listed: { key: listed.key, sizeBytes: listed.size_bytes, deleteAfter: listed.delete_after },
+    seconds,
+    secondsToFirstStore,
+    identical: compared.identical,
+    compared: { files: compared.files, bytes: compared.bytes },
+    deleted: !left,
+    warnings: stored.archive.warnings.map((warning) => `${warning.path} ${warning.message}`),
+  };
+}
+
+const TITLES: Readonly<Record<Step, string>> = {
+  seal: "seal (age, key stays here)",
+  price: "ask the price",
+  pay: "pay by x402 and wait for the block",
+  upload: "PUT straight to S3",
+  confirm: "confirm",
+  download: "download",
+  open: "open",
+};
+
+/** Another process, with the wallet and the home directory and nothing else in common. */
+async function restoreElsewhere(args: Record<string, string>): Promise<Restoration> {
+  const program = fileURLToPath(new URL("restore.ts", import.meta.url));
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(args)], {
+      maxBuffer: 1 << 20,
+    });
+    return JSON.parse(stdout) as Restoration;
+  } catch (error) {
+    const stderr = (error as { stderr?: string }).stderr?.trim();
+    throw new Error(stderr || String(error), { cause: error });
+  }
+}
+
+function stopwatch(seconds: Record<string, number>) {
+  let current: { name: string; sinceMs: number } | undefined;
+  const end = () => {
+    if (current) seconds[current.name] = (seconds[current.name] ?? 0) + (Date.now() - current.sinceMs) / 1000;
+    current = undefined;
+  };
+  return {
+    begin(name: string) {
+      if (current?.name === name) return;
+      end();
+      current = { name, sinceMs: Date.now() };
+    },
+    end,
+  };
+}
