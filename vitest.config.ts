@@ -14,7 +14,12 @@ export default defineConfig({
         test: {
           name: "node",
           include: long ? ["test/**/*.long.test.ts"] : ["test/**/*.test.ts"],
-          exclude: ["test/durable/**", "test/flow/**", "**/node_modules/**", ...(long ? [] : ["test/**/*.long.test.ts"])],
+          exclude: [
+            "test/durable/**",
+            "test/flow/**",
+            "**/node_modules/**",
+            ...(long ? [] : ["test/**/*.long.test.ts"]),
+          ],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

@@ -29,17 +29,7 @@ import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contr
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
 import { type Held, type Payer, PaymentRefused } from "./pay.ts";
-
-/** Signs EIP-712 data; a viem account is one. */
-export interface Signer {
-  readonly address: `0x${string}`;
-  signTypedData(data: {
-    domain: object;
-    types: Record<string, readonly { name: string; type: string }[]>;
-    primaryType: string;
-    message: Record<string, unknown>;
-  }): Promise<`0x${string}`>;
-}
+import type { Signer } from "./signer.ts";
 
 export interface ApiOptions {
   readonly baseUrl: string;

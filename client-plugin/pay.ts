@@ -8,7 +8,7 @@ import { PAYMENT_TIMEOUT_S } from "#contract/limits";
 import { formatDollars, type MicroUsdc, parseMicroUsdc } from "#contract/money";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { type Authorization, encodePayment, type Network, PaymentRequired, transferTypedData } from "#contract/x402";
-import type { Signer } from "./api.ts";
+import type { Signer } from "./signer.ts";
 
 /** What the caller has agreed to. */
 export interface Held {

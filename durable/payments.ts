@@ -309,7 +309,8 @@ function mustFindPayment(tx: Tx, claimKey: ClaimKey): PaymentRecord {
 }
 
 function jobOf(payment: PaymentRecord): SettlementJob {
-  return { claimKey: payment.claimKey, authorization: payment.authorization, signature: payment.signature };
+  const { claimKey, authorization, signature, claimedMs } = payment;
+  return { claimKey, authorization, signature, claimedMs };
 }
 
 /** JSON has no bigint; SQLite would round one. */

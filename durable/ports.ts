@@ -33,6 +33,8 @@ export interface SettlementJob {
   readonly claimKey: ClaimKey;
   readonly authorization: Authorization;
   readonly signature: `0x${string}`;
+  /** When the claim was written down: what was transferred before it pays for something else. */
+  readonly claimedMs: number;
 }
 
 export type SettlementEnd =

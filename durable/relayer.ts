@@ -35,6 +35,7 @@ type JobRow = {
   authorization: string;
   signature: string;
   state: string;
+  accepted_ms: number;
   from_block: string | null;
   proof: string | null;
   reason: string | null;
@@ -295,6 +296,7 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
         claimKey,
         authorization: unpackAuthorization(row.authorization),
         signature: row.signature as `0x${string}`,
+        claimedMs: row.accepted_ms,
       }
     );
   }

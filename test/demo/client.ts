@@ -2,9 +2,10 @@
 import { privateKeyToAccount } from "viem/accounts";
 import { parseWallet } from "#contract/wallet";
 import { networkOf } from "#contract/x402";
-import { Api, type Signer } from "../../client-plugin/api.ts";
+import { Api } from "../../client-plugin/api.ts";
 import type { Client } from "../../client-plugin/core.ts";
 import { createPayer } from "../../client-plugin/pay.ts";
+import type { Signer } from "../../client-plugin/signer.ts";
 
 export const CHAIN_ID = 84532;
 

@@ -60,7 +60,12 @@ export function request(method: string, headers: Record<string, string>, body?: 
   // fetch sets it from the body; a test that signed another length must not be stopped on the client's side.
   delete sent["content-length"];
   delete sent["host"];
-  return { method, headers: sent, redirect: "manual", ...(body === undefined ? {} : { body: body as BodyInit }) };
+  return {
+    method,
+    headers: sent,
+    redirect: "manual",
+    ...(body === undefined ? {} : { body: body as NonNullable<RequestInit["body"]> }),
+  };
 }
 
 export function sha256Hex(body: string | Uint8Array): string {

@@ -131,11 +131,11 @@ test("a second start finds the data of the first; Ctrl-C leaves nothing running"
   expect(await chainClient(one.urls.chain).getBalance({ address: one.wallet.address })).toBe(0n);
 
   const rival = start(directory);
-  expect(await rival.end()).toBe(1);
+  expect(await rival.end(), rival.output()).toBe(1);
   expect(rival.output()).toContain(`Another local stack (process ${first.process.pid}) is using`);
 
   first.process.kill("SIGINT");
-  expect(await first.end()).toBe(0);
+  expect(await first.end(), first.output()).toBe(0);
   await until("nothing is left", () => belongingTo(directory).length === 0);
   const keys = readFileSync(one.wallet.keyFile, "utf8");
 
@@ -152,12 +152,12 @@ test("a second start finds the data of the first; Ctrl-C leaves nothing running"
   expect(three.chainIdentity).toBe(one.chainIdentity);
   expect((await visit(three.urls.edge)).visits).toBe(3);
   third.process.kill("SIGTERM");
-  expect(await third.end()).toBe(0);
+  expect(await third.end(), third.output()).toBe(0);
   await until("nothing is left", () => belongingTo(directory).length === 0);
 
   rmSync(join(one.stateDirectory, "chain"), { recursive: true });
   const lost = start(directory);
-  expect(await lost.end()).toBe(1);
+  expect(await lost.end(), lost.output()).toBe(1);
   expect(lost.output()).toMatch(/The local chain was lost: .* --reset/);
 
   const anew = start(directory, "--reset");
@@ -165,7 +165,7 @@ test("a second start finds the data of the first; Ctrl-C leaves nothing running"
   expect(four.chainIdentity).not.toBe(one.chainIdentity);
   expect((await visit(four.urls.edge)).visits).toBe(1);
   anew.process.kill("SIGINT");
-  expect(await anew.end()).toBe(0);
+  expect(await anew.end(), anew.output()).toBe(0);
 });
 
 test("a part that dies stops the whole, by name", { timeout: 60_000 }, async () => {
@@ -175,7 +175,7 @@ test("a part that dies stops the whole, by name", { timeout: 60_000 }, async () 
   const chain = belongingTo(join(directory, "state", "chain")).at(0);
   if (chain === undefined) throw new Error("no chain is running");
   process.kill(chain, "SIGKILL");
-  expect(await run.end()).toBe(1);
+  expect(await run.end(), run.output()).toBe(1);
   expect(run.output()).toContain("chain ended by SIGKILL, which nobody asked for.\nchain | ");
   await until("nothing is left", () => belongingTo(directory).length === 0);
 });
@@ -185,7 +185,7 @@ test("Ctrl-C during the start leaves nothing running", { timeout: 60_000 }, asyn
   const run = start(directory);
   await until("the chain is up", () => belongingTo(join(directory, "state", "chain")).length > 0);
   run.process.kill("SIGINT");
-  expect(await run.end()).toBe(0);
+  expect(await run.end(), run.output()).toBe(0);
   await until("nothing is left", () => belongingTo(directory).length === 0);
 });
 
@@ -196,7 +196,7 @@ test("a taken port is a clear error", { timeout: 60_000 }, async () => {
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   const run = start(scratchDirectory(), "--edge-port", String(port));
-  expect(await run.end()).toBe(1);
+  expect(await run.end(), run.output()).toBe(1);
   expect(run.output().trim()).toBe(
     `Port ${port} is taken by another program, and the edge wants it. Choose another with --edge-port.`,
   );

@@ -55,8 +55,7 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
   const port = await takePort("chain", options.port);
   const rpcUrl = `http://127.0.0.1:${port}`;
   const bornAt = options.stateFile === undefined ? undefined : await birthOfSavedChain(options.stateFile);
-  const scratch = await mkdtemp(join(tmpdir(), "local-chain-"));
-  if (options.stateFile !== undefined) await mkdir(dirname(options.stateFile), { recursive: true, mode: 0o700 });
+  const scratch = await scratchFor(options.stateFile);
   const family = options.family ?? (await startFamily());
   const stop = async () => {
     await (options.family === undefined ? family.stop() : family.child("chain")?.stop());
@@ -85,6 +84,14 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
     await stop();
     throw error;
   }
+}
+
+/** Beside the state file if there is one, so that even a supervisor that is killed leaves nothing lying about. */
+async function scratchFor(stateFile: string | undefined): Promise<string> {
+  if (stateFile === undefined) return mkdtemp(join(tmpdir(), "local-chain-"));
+  const scratch = join(dirname(stateFile), "scratch");
+  await mkdir(scratch, { recursive: true, mode: 0o700 });
+  return scratch;
 }
 
 /** Sets the clock, puts USDC in place on a new chain, then lets the blocks come. */

@@ -1,0 +1,118 @@
+/**
+ * The import law (README, "The house"): a room looks only down. Read `to` as "may look at"; whatever is not listed is an error.
+ * contract <- rules <- durable <- worker, and client-plugin sees the contract alone.
+ */
+const room = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: "error",
+  from: { path: from },
+  to: { pathNot: allowed.map((path) => (path.startsWith("^") ? path : `^${path}`)) },
+});
+
+const npm = (...names) => names.map((name) => `^(node_modules/)?${name}(/|$)`);
+const node =
+  "^(node:|(assert|buffer|child_process|crypto|fs|fs/promises|http|https|net|os|path|stream|stream/promises|timers|timers/promises|url|util|zlib)$)";
+
+module.exports = {
+  forbidden: [
+    { name: "no-circle", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "^cloudflare:" } },
+    room(
+      "contract",
+      "^contract/",
+      ["contract/", ...npm("zod", "@noble/hashes")],
+      "the ground floor imports nothing of ours",
+    ),
+    room("rules", "^durable/rules/", ["durable/rules/", "contract/"], "pure: no platform, no library"),
+    room("ports", "^durable/ports\\.ts$", ["contract/"], "sockets are types over the contract"),
+    room(
+      "durable",
+      "^durable/(?!rules/|ports\\.ts$)",
+      ["durable/", "contract/", "^cloudflare:workers$", ...npm("@noble/curves", "@noble/hashes")],
+      "objects decide and remember; they never see an adapter",
+    ),
+    room(
+      "flow",
+      "^worker/flow/",
+      ["worker/flow/", "durable/", "contract/", ...npm("zod")],
+      "verbs know no framework, chain or S3 library",
+    ),
+    room(
+      "adapters",
+      "^worker/adapters/",
+      [
+        "worker/adapters/",
+        "durable/ports\\.ts$",
+        "worker/flow/ports\\.ts$",
+        "contract/",
+        ...npm("viem", "aws4fetch", "fast-xml-parser", "zod", "@noble/curves", "@noble/hashes"),
+      ],
+      "one file per outside world",
+    ),
+    room(
+      "s3-door",
+      "^worker/s3-door/",
+      ["worker/s3-door/", "contract/", ...npm("fast-xml-parser", "@noble/hashes", "zod")],
+      "a dialect over a store, of use to nobody's business",
+    ),
+    room(
+      "door",
+      "^worker/(http|door)\\.ts$",
+      ["worker/door\\.ts$", "worker/flow/", "contract/", ...npm("hono")],
+      "HTTP, and nothing behind it",
+    ),
+    room(
+      "env",
+      "^worker/env\\.ts$",
+      ["worker/adapters/", "worker/flow/(ports|misconfigured)\\.ts$", "durable/", "contract/", ...npm("zod")],
+      "bindings become ports",
+    ),
+    room(
+      "front-door",
+      "^worker/index\\.ts$",
+      ["worker/(http|env)\\.ts$", "durable/"],
+      "the app and the object classes",
+    ),
+    room(
+      "client",
+      "^client-plugin/",
+      [
+        "client-plugin/",
+        "contract/",
+        node,
+        ...npm("viem", "tar-stream", "age-encryption", "@noble/hashes", "@noble/curves", "zod"),
+      ],
+      "the wallet's side touches the contract alone",
+    ),
+    {
+      name: "portable-client",
+      comment: "the API client runs wherever fetch does",
+      severity: "error",
+      from: { path: "^client-plugin/(api|pay)\\.ts$" },
+      to: { path: node },
+    },
+    {
+      name: "no-tests-shipped",
+      severity: "error",
+      from: { pathNot: "^(test|bench|vitest\\.config\\.ts)" },
+      to: { path: "^(test|bench)/" },
+    },
+    {
+      name: "no-dev-dependency-shipped",
+      severity: "error",
+      from: { path: "^(contract|durable|worker|client-plugin)/" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
+    },
+  ],
+  options: {
+    parser: "swc",
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: true,
+    combinedDependencies: true,
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js", ".json"],
+      conditionNames: ["import", "require", "node", "default", "types"],
+    },
+  },
+};
