@@ -9,12 +9,16 @@ import type { Authorization } from "#contract/x402";
 import { findLive, findOrder, insertOrder, move, mustFind, type Order } from "./orders.ts";
 import type { ClaimKey, SettlementEnd, SettlementJob } from "./ports.ts";
 import { findQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
-import { firstPaidThroughMs } from "./rules/calendar.ts";
+import { DAY_MS, firstPaidThroughMs } from "./rules/calendar.ts";
 import type { PaymentFault } from "./rules/payment.ts";
-import { readMeta, type Tx, writeMeta } from "./tx.ts";
+import { changeCredit, type Tx } from "./tx.ts";
 
-/** `open`: outcome not known yet. `void`: left us, certainly not landed so far, still watched. `dead` and `credited`: final. */
-export type PaymentState = "open" | "settled" | "void" | "dead" | "credited";
+/**
+ * `open`: outcome not known yet. `reopened`: was settled, until a reorg took it (finality.ts). `void`: left us, certainly not landed so far, still watched. `dead` and `credited`: final.
+ * `withdrawn`: refused before it left us, so it binds nothing; the row stays for a day, because a second caller of the same claim
+ * may still bring another end than the one who withdrew it.
+ */
+export type PaymentState = "open" | "settled" | "reopened" | "void" | "dead" | "credited" | "withdrawn";
 
 export interface PaymentRecord {
   readonly claimKey: ClaimKey;
@@ -27,6 +31,7 @@ export interface PaymentRecord {
   readonly state: PaymentState;
   readonly txHash: `0x${string}` | undefined;
   readonly blockNumber: string | undefined;
+  readonly blockMs: number | undefined;
   readonly gasUsed: string | undefined;
   readonly gasPrice: string | undefined;
   readonly claimedMs: number;
@@ -66,11 +71,11 @@ export type Begun =
 
 export function beginPayment(tx: Tx, claim: Claim, purchase: Purchase): Begun {
   const known = findPayment(tx, claim.claimKey);
-  if (known) return resume(tx, known, claim);
+  if (known && known.state !== "withdrawn") return resume(tx, known, claim);
   const { fault } = claim;
   // Before anything is said about what was bought: a signature over something else identifies nobody.
   if (fault) return refuse("payment_invalid", fault.detail, { facts: { reason: fault.reason } });
-  const asked = resolve(tx, purchase);
+  const asked = resolvePurchase(tx, purchase);
   if (!asked.ok) return asked;
   const { wanted, quote } = asked;
   const bought = alreadyBought(tx, wanted, quote);
@@ -87,13 +92,17 @@ function resume(tx: Tx, payment: PaymentRecord, claim: Claim): Begun {
     return refuse("authorization_bound", "this authorization was presented for another request before; sign a new one");
   const order = mustFind(tx, payment.orderId);
   if (payment.state === "open") return { ok: true, begun: "open", job: jobOf(payment), payment, order };
-  if (payment.state === "settled") return { ok: true, begun: "bought", sameClaim: true, payment, order };
+  if (payment.state === "settled" || payment.state === "reopened")
+    return { ok: true, begun: "bought", sameClaim: true, payment, order };
   return refuse("payment_invalid", "this authorization was tried and did not pay; sign a new one", {
     facts: { reason: "authorization_void" },
   });
 }
 
-function resolve(tx: Tx, purchase: Purchase): { ok: true; wanted: Wanted; quote: Quote | undefined } | Refusal {
+export function resolvePurchase(
+  tx: Tx,
+  purchase: Purchase,
+): { ok: true; wanted: Wanted; quote: Quote | undefined } | Refusal {
   if ("wanted" in purchase) return { ok: true, wanted: purchase.wanted, quote: undefined };
   const quote = findQuote(tx, purchase.quoteId);
   if (!quote) return refuse("quote_not_found", "no such quote of this wallet");
@@ -129,24 +138,34 @@ export function alreadyBought(tx: Tx, wanted: Wanted, quote: Quote | undefined):
 function open(tx: Tx, claim: Claim, wanted: Wanted, quote: Quote | undefined): Begun {
   const order = insertOrder(tx, wanted, quote, claim.claimKey);
   if (quote) linkQuote(tx, quote.quoteId, order.orderId);
-  const { authorization } = claim;
+  const payment = insertPayment(tx, claim, order, { state: "open", reviewMs: tx.nowMs + SETTLE_REVIEW_AFTER_MS });
+  tx.record("payment.claimed", { claim_key: claim.claimKey, order_id: order.orderId, amount: wanted.amount });
+  return { ok: true, begun: "open", job: jobOf(payment), payment, order };
+}
+
+export function insertPayment(
+  tx: Tx,
+  claim: Omit<Claim, "fault">,
+  order: Order,
+  { state, reviewMs }: { state: PaymentState; reviewMs: number | null },
+): PaymentRecord {
+  tx.run("DELETE FROM payments WHERE claim_key = ? AND state = 'withdrawn'", claim.claimKey);
   tx.run(
     `INSERT INTO payments (claim_key, payment_id, order_id, purchase, fingerprint, amount, authorization, signature, state,
-       claimed_ms, review_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)`,
+       claimed_ms, review_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     claim.claimKey,
     tx.newId("pay"),
     order.orderId,
-    `upload|${wanted.agentId}|${wanted.objectKey}`,
+    `upload|${order.agentId}|${order.objectKey}`,
     claim.fingerprint,
-    wanted.amount,
-    packAuthorization(authorization),
+    order.amount,
+    packAuthorization(claim.authorization),
     claim.signature,
+    state,
     tx.nowMs,
-    tx.nowMs + SETTLE_REVIEW_AFTER_MS,
+    reviewMs,
   );
-  tx.record("payment.claimed", { claim_key: claim.claimKey, order_id: order.orderId, amount: wanted.amount });
-  const payment = mustFindPayment(tx, claim.claimKey);
-  return { ok: true, begun: "open", job: jobOf(payment), payment, order };
+  return mustFindPayment(tx, claim.claimKey);
 }
 
 /** How a payment stands after an end was written down. */
@@ -157,21 +176,25 @@ export type Finished =
 
 export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd): Finished {
   const payment = findPayment(tx, claimKey);
-  // The claim was refused and deleted by somebody faster; the caller learns what the chain said.
+  // Withdrawn so long ago that it was forgotten; the caller learns what the chain said.
   if (!payment) return end.end === "refused" ? refusedWith(end) : unclaimed(claimKey);
   if (payment.state === "settled") return { state: "settled", payment, order: mustFind(tx, payment.orderId) };
+  // Many may bring the same proof; the wallet is credited for it once.
+  if (payment.state === "credited") return credited();
   if (end.end === "settled") return settle(tx, payment, end);
   if (end.end === "refused") return voidClaim(tx, payment, end);
-  if (payment.state !== "open")
-    return refusedWith({ reason: "authorization_void", detail: "tried before", leftUs: true });
+  if (payment.state === "dead") return tried();
   // Twice as long each time, at most five minutes: an open payment is always asked about again.
   const waitMs = Math.min(300_000, 5_000 * 2 ** Math.min(payment.reviews, 6));
   tx.run(
-    "UPDATE payments SET tx_hash = coalesce(?, tx_hash), reviews = reviews + 1, review_ms = ? WHERE claim_key = ?",
+    "UPDATE payments SET state = ?, tx_hash = coalesce(?, tx_hash), reviews = reviews + 1, review_ms = ? WHERE claim_key = ?",
+    // One caller withdrew it, another may have sent it: it is given up and watched.
+    payment.state === "withdrawn" ? "void" : payment.state,
     end.txHash ?? null,
     tx.nowMs + waitMs,
     claimKey,
   );
+  if (payment.state !== "open") return tried();
   return { state: "open", payment: mustFindPayment(tx, claimKey), order: mustFind(tx, payment.orderId) };
 }
 
@@ -179,7 +202,7 @@ function settle(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, { en
   const { proof } = end;
   const wasOpen = payment.state === "open";
   tx.run(
-    `UPDATE payments SET state = ?, tx_hash = ?, block_number = ?, block_ms = ?, gas_used = ?, gas_price = ?, review_ms = NULL
+    `UPDATE payments SET state = ?, tx_hash = ?, block_number = ?, block_ms = ?, gas_used = ?, gas_price = ?, review_ms = ?
        WHERE claim_key = ?`,
     wasOpen ? "settled" : "credited",
     proof.txHash,
@@ -187,6 +210,8 @@ function settle(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, { en
     proof.blockTimeMs,
     proof.gasUsed.toString(),
     proof.effectiveGasPrice.toString(),
+    // Believed now, looked at again until its block is final.
+    wasOpen ? tx.nowMs + REVIEWABLE.finalityMs : null,
     payment.claimKey,
   );
   tx.record("payment.settled", {
@@ -197,14 +222,8 @@ function settle(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, { en
   });
   if (!wasOpen) {
     // Given up, then proven after all: the money has no home, so it becomes the wallet's credit.
-    const credit = BigInt(readMeta(tx, "credit") ?? "0") + BigInt(payment.amount);
-    writeMeta(tx, "credit", credit.toString());
-    tx.record("credit.added", { claim_key: payment.claimKey, amount: payment.amount, total: credit.toString() });
-    return refusedWith({
-      reason: "credited",
-      detail: "proven after it was given up; the amount is wallet credit",
-      leftUs: true,
-    });
+    changeCredit(tx, BigInt(payment.amount), payment.claimKey);
+    return credited();
   }
   const moved = move(tx, mustFind(tx, payment.orderId), "settled", {
     paid_ms: proof.blockTimeMs,
@@ -221,22 +240,37 @@ function voidClaim(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, {
     if (!moved.ok) throw new Error(`invariant: refused payment of order ${payment.orderId}: ${moved.detail}`);
     if (order.quoteId) linkQuote(tx, order.quoteId, null);
   }
-  tx.record("payment.refused", { claim_key: payment.claimKey, reason: end.reason, left_us: end.leftUs });
-  if (!end.leftUs) {
-    // Never broadcast: the authorization is as good as before, and only open and settled claims bind.
-    tx.run("DELETE FROM payments WHERE claim_key = ?", payment.claimKey);
-    return refusedWith(end);
-  }
-  // Broadcast, so anybody may still land it: watched until the chain says it never can.
-  const expired = BigInt(Math.floor(tx.nowMs / 1000)) > payment.authorization.validBeforeS + 3_600n;
+  const state = givenUp(tx, payment, end.leftUs);
+  if (state !== payment.state)
+    tx.record("payment.refused", { claim_key: payment.claimKey, reason: end.reason, left_us: state !== "withdrawn" });
   tx.run(
     "UPDATE payments SET state = ?, reason = ?, review_ms = ? WHERE claim_key = ?",
-    expired ? "dead" : "void",
+    state,
     end.reason,
-    expired ? null : tx.nowMs + 300_000,
+    state === "void" ? tx.nowMs + 300_000 : null,
     payment.claimKey,
   );
-  return refusedWith(end);
+  tx.run("DELETE FROM payments WHERE state = 'withdrawn' AND claimed_ms < ?", tx.nowMs - DAY_MS);
+  return refusedWith({ ...end, leftUs: state !== "withdrawn" });
+}
+
+/**
+ * Never broadcast: the authorization is as good as before, and only open and settled claims bind. Broadcast, so anybody may still
+ * land it: watched until the chain says it never can. A lane that has forgotten what it sent does not undo the sending.
+ */
+function givenUp(tx: Tx, payment: PaymentRecord, leftUs: boolean): "withdrawn" | "void" | "dead" {
+  const neverLeft = payment.state === "open" || payment.state === "withdrawn";
+  if (neverLeft && !leftUs && payment.txHash === undefined) return "withdrawn";
+  return BigInt(Math.floor(tx.nowMs / 1000)) > payment.authorization.validBeforeS + 3_600n ? "dead" : "void";
+}
+
+function credited(): Finished {
+  const detail = "proven after it was given up; the amount is wallet credit";
+  return refusedWith({ reason: "credited", detail, leftUs: true });
+}
+
+function tried(): Finished {
+  return refusedWith({ reason: "authorization_void", detail: "tried before", leftUs: true });
 }
 
 function refusedWith(end: { reason: string; detail: string; leftUs: boolean }): Finished {
@@ -247,14 +281,25 @@ function unclaimed(claimKey: ClaimKey): never {
   throw new Error(`invariant: an outcome arrived for ${claimKey}, which was never claimed`);
 }
 
+/** When what is not final yet is looked at again. */
+export const REVIEWABLE = { againMs: 60_000, finalityMs: 90_000 } as const;
+
+/** Payments in a state whose review is due, the longest waiting first. */
+export function reviewedRows(tx: Tx, state: PaymentState, atMost: number): PaymentRecord[] {
+  return tx
+    .all<PaymentRow>(
+      "SELECT * FROM payments WHERE state = ? AND review_ms IS NOT NULL AND review_ms <= ? ORDER BY review_ms LIMIT ?",
+      state,
+      tx.nowMs,
+      atMost,
+    )
+    .map(fromRow);
+}
+
 /** Payments whose outcome is due to be asked for. */
 export function duePayments(tx: Tx, atMost: number): SettlementJob[] {
-  const rows = tx.all<PaymentRow>(
-    "SELECT * FROM payments WHERE review_ms IS NOT NULL AND review_ms <= ? ORDER BY review_ms LIMIT ?",
-    tx.nowMs,
-    atMost,
-  );
-  return rows.map((row) => jobOf(fromRow(row)));
+  const states = ["open", "reopened", "void"] as const;
+  return states.flatMap((state) => reviewedRows(tx, state, atMost)).map(jobOf);
 }
 
 export function paymentOf(tx: Tx, order: Order): PaymentRecord {
@@ -272,6 +317,7 @@ type PaymentRow = {
   state: string;
   tx_hash: string | null;
   block_number: string | null;
+  block_ms: number | null;
   gas_used: string | null;
   gas_price: string | null;
   claimed_ms: number;
@@ -290,6 +336,7 @@ function fromRow(row: PaymentRow): PaymentRecord & { readonly reviews: number } 
     state: row.state as PaymentState,
     txHash: (row.tx_hash as `0x${string}` | null) ?? undefined,
     blockNumber: row.block_number ?? undefined,
+    blockMs: row.block_ms ?? undefined,
     gasUsed: row.gas_used ?? undefined,
     gasPrice: row.gas_price ?? undefined,
     claimedMs: row.claimed_ms,
@@ -308,7 +355,7 @@ function mustFindPayment(tx: Tx, claimKey: ClaimKey): PaymentRecord {
   return payment;
 }
 
-function jobOf(payment: PaymentRecord): SettlementJob {
+export function jobOf(payment: PaymentRecord): SettlementJob {
   const { claimKey, authorization, signature, claimedMs } = payment;
   return { claimKey, authorization, signature, claimedMs };
 }

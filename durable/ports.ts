@@ -35,6 +35,11 @@ export interface SettlementJob {
   readonly signature: `0x${string}`;
   /** When the claim was written down: what was transferred before it pays for something else. */
   readonly claimedMs: number;
+  /**
+   * What the ledger knows, for a path that remembers nothing itself (a facilitator): `first` is told once, to the caller that wrote
+   * the claim; `look` says the claim is void and must not be submitted again; absent means it may have left us before.
+   */
+  readonly ask?: "first" | "look";
 }
 
 export type SettlementEnd =
@@ -46,28 +51,57 @@ export type SettlementEnd =
 /** Settles claims, idempotently by claim key: calling again asks again, it never pays again. */
 export interface Chain {
   settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd>;
+  /** Asked about a transfer that was seen, until it is final. */
+  recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck>;
 }
 
-/** The relayer's own view of a chain; every call may throw, a throw means "not known". */
+export type Recheck =
+  /** In a finalized block: it cannot go away. */
+  | { readonly end: "final"; readonly proof: TransferProof }
+  /** On chain, perhaps in another block than before. */
+  | { readonly end: "standing"; readonly proof: TransferProof }
+  /** A reorg took it; the same bytes are sent again, and the payment is unknown again. */
+  | { readonly end: "vanished" }
+  | { readonly end: "unknown" };
+
+/** How settled a block is: `safe` is on L1, `finalized` will never be undone. */
+export type BlockTag = "latest" | "safe" | "finalized";
+
+/**
+ * A chain behind endpoints that may lie or lag. A throw means "not known": no endpoint answered, or they contradict each other
+ * where agreement is needed. It never means "no".
+ */
 export interface ChainRpc {
   /** `eth_call` of transferWithAuthorization at latest: undefined when it would succeed, else the reason. */
   simulate(authorization: Authorization, signature: `0x${string}`, from: Wallet): Promise<string | undefined>;
   fees(): Promise<{ maxFeePerGas: bigint; maxPriorityFeePerGas: bigint }>;
   balanceWei(address: Wallet): Promise<bigint>;
-  transactionCount(address: Wallet): Promise<number>;
-  /** Resolves when a node took it or already had it. */
+  balanceOfUsdc(address: Wallet): Promise<bigint>;
+  /** The next nonce of an account; at `finalized` the lowest that the endpoints say. */
+  transactionCount(address: Wallet, at: "latest" | "pending" | "finalized"): Promise<number>;
+  hasCode(address: Wallet): Promise<boolean>;
+  /** Resolves when a node took it or already had it; throws with the nodes' words when all refused or none answered. */
   send(raw: `0x${string}`): Promise<void>;
+  /** In the order asked; undefined when not mined as far as is known. With several endpoints a failure needs two of them. */
   receipts(hashes: readonly `0x${string}`[]): Promise<(Receipt | undefined)[]>;
-  /** The transfer that used the authorization, searched from a block on; undefined when no such transfer is known. */
-  findTransfer(authorization: Authorization, fromBlock: bigint): Promise<TransferProof | undefined>;
-  authorizationUsed(authorization: Authorization, at: "latest" | "finalized"): Promise<boolean>;
-  head(at: "latest" | "finalized"): Promise<{ number: bigint; timeS: bigint }>;
+  /**
+   * The transfer that used the authorization, in a block not before `sinceMs` (less a minute for clocks). Undefined: nobody has
+   * seen one. Throws when one endpoint shows a transfer that another, needed to believe it, does not show (yet).
+   */
+  findTransfer(authorization: Authorization, sinceMs: number): Promise<TransferProof | undefined>;
+  /** At `finalized`, with several endpoints: two must answer and all that do must agree, else it throws. */
+  authorizationUsed(authorization: Authorization, at: BlockTag): Promise<boolean>;
+  /** `safe` and `finalized`: the lowest head of all endpoints; with several, at least two must answer. */
+  head(at: BlockTag): Promise<{ number: bigint; timeS: bigint }>;
 }
 
 export interface Receipt {
   readonly succeeded: boolean;
   readonly blockNumber: bigint;
-  /** The proof, when the receipt holds `AuthorizationUsed` and the matching `Transfer` right after it. */
+  /**
+   * The proof, when the receipt holds `AuthorizationUsed` and the matching `Transfer` right after it; a batch holds many. Throws
+   * like `findTransfer` while endpoints disagree. Does not look at the claim's time: our own transaction is later than its claim.
+   */
   transferOf(authorization: Authorization): Promise<TransferProof | undefined>;
 }
 

@@ -1,14 +1,25 @@
 /**
  * One gas payer, one nonce lane. Two wallets that settle at once share the relayer's account, so its nonce needs an object of its
- * own. The signed transaction and its hash are written before anything is sent; what was sent is settled, void, or asked about again.
+ * own. The signed transaction and its hash are written before anything is sent; what left us is settled, void, or asked about again.
  *
- * A job is `queued` (never left us; may be dropped), `sent` (a signed transaction exists), `settled`, or `void` (left us, did not
- * pay, will not be sent again; a proof that shows up later still counts).
+ * Payments that wait together go together (Multicall3, 45,000 gas each instead of 86,000); a payer with code goes alone, because a
+ * contract can burn the gas of its neighbours. What a transaction did is read from the token's logs, never from its status.
  */
 import { DurableObject } from "cloudflare:workers";
 import { parseWallet, type Wallet } from "#contract/wallet";
-import { packAuthorization, unpackAuthorization } from "./payments.ts";
-import type { ChainRpc, ClaimKey, Clock, Secrets, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
+import { bumped, type Fees } from "#rules/fees";
+import { revertReason } from "#rules/revert";
+import { type Job, Lane } from "./lane.ts";
+import type {
+  ChainRpc,
+  ClaimKey,
+  Clock,
+  Recheck,
+  Secrets,
+  SettlementEnd,
+  SettlementJob,
+  TransferProof,
+} from "./ports.ts";
 import { migrateRelayer } from "./schema.ts";
 import { addressOf, signTransaction, type Unsigned } from "./sign.ts";
 
@@ -18,48 +29,48 @@ export interface RelayerPorts {
   readonly secrets: Secrets;
   /** Where this relayer's key lies. */
   readonly secretId: string;
-  /** Fees above this are not paid; the payment waits or is refused unsent. */
+  /** Fees above this are not paid; a payment that has not left us is refused unsent, one that has waits. */
   readonly feeCeilingWei: bigint;
-  /** The transaction that lands an authorization. */
-  build(job: SettlementJob, nonce: number, fees: Fees): Unsigned;
+  /** Transfers above this are believed at the `safe` head only. */
+  readonly safeAbove: bigint;
+  pause(ms: number): Promise<void>;
+  build: {
+    pay(job: SettlementJob, nonce: number, fees: Fees): Unsigned;
+    batch(jobs: readonly SettlementJob[], nonce: number, fees: Fees): Unsigned;
+    /** A transfer of nothing to oneself: it frees a nonce. */
+    cancel(address: Wallet, nonce: number, fees: Fees): Unsigned;
+  };
 }
-
-export interface Fees {
-  readonly maxFeePerGas: bigint;
-  readonly maxPriorityFeePerGas: bigint;
-}
-
-type JobState = "queued" | "sent" | "settled" | "void";
-type JobRow = {
-  claim_key: string;
-  authorization: string;
-  signature: string;
-  state: string;
-  accepted_ms: number;
-  from_block: string | null;
-  proof: string | null;
-  reason: string | null;
-  detail: string | null;
-};
-type SlotRow = { hash: string; claim_key: string; raw: string; signed_ms: number };
 
 const POLL_MS = 400;
-/** A transaction nobody has seen for this long is handed to the node again; the same bytes, so it cannot pay twice. */
+/** Handed to the node again after this long without a receipt: the same bytes, so it cannot pay twice. */
 const RESEND_AFTER_MS = 6_000;
+/** Replaced by a dearer version after this long. */
+const STUCK_AFTER_MS = 20_000;
 const REVIEW_MS = 10_000;
+const BATCH_MAX = 50;
+/** Nonces in flight; more would only queue at the node. */
+const OPEN_SLOTS_MAX = 16;
+/** An authorization this close to its end is not sent: it would revert at our cost. */
+const LAST_SEND_S = 6n;
+/** Gas money a lane must have for one more transaction, in units of gas. */
+const GAS_RESERVE = 200_000n;
 
 export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   /** The sockets of the relayer with this address; opened once. */
   protected abstract openPorts(address: Wallet): RelayerPorts;
   #ports: RelayerPorts | undefined;
   #key: `0x${string}` | undefined;
-  readonly #dispatching = new Map<ClaimKey, Promise<void>>();
+  readonly #lane: Lane;
+  /** Why jobs that never left us were given back, for those who still wait. */
+  readonly #dropped = new Map<ClaimKey, { reason: string; detail: string }>();
+  #pumping: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
-  #watchers = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     migrateRelayer(ctx.storage);
+    this.#lane = new Lane(ctx.storage.sql);
     ctx.blockConcurrencyWhile(async () => {
       if ((await ctx.storage.getAlarm()) === null) this.#rearm();
     });
@@ -68,16 +79,50 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   /** Idempotent by claim key: asks again, never pays again. Waits at most `waitMs` for an end. */
   async settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd> {
     const deadlineMs = this.#world().clock.nowMs() + waitMs;
-    this.#accept(job);
-    if (this.#stateOf(job.claimKey) === "void") await this.#lookForProof(job.claimKey);
-    if (this.#stateOf(job.claimKey) === "queued") await this.#dispatchOnce(job.claimKey);
-    if (this.#stateOf(job.claimKey) === "sent") await this.#waitFor(job.claimKey, deadlineMs);
+    this.#dropped.delete(job.claimKey);
+    this.#lane.accept(job);
+    if (this.#state(job.claimKey) === "void") await this.#lookForProof(job).catch(() => undefined);
+    for (;;) {
+      const state = this.#state(job.claimKey);
+      if (state !== "queued" && state !== "sent") break;
+      if (state === "queued") await this.#pump();
+      else await this.#watch();
+      if (this.#world().clock.nowMs() >= deadlineMs) break;
+      // The slots are full, or fees are above the ceiling: let what is under way get on.
+      if (state === "queued" && this.#state(job.claimKey) === "queued") await this.#watch();
+    }
     return this.#endOf(job.claimKey);
+  }
+
+  /** Whether this lane has ever been given the claim; asked before another lane may be. */
+  knows(claimKey: ClaimKey): boolean {
+    return this.#lane.job(claimKey) !== undefined;
+  }
+
+  /** Is a transfer that was seen still there, and can it no longer go away? */
+  async recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck> {
+    const { rpc } = this.#world();
+    try {
+      const [receipt] = await rpc.receipts([seen.txHash]);
+      const there = receipt?.succeeded ? await receipt.transferOf(job.authorization) : undefined;
+      const proof = there ?? (await rpc.findTransfer(job.authorization, job.claimedMs));
+      if (!proof) {
+        this.#lane.reopen(job.claimKey);
+        this.#rearm();
+        return { end: "vanished" };
+      }
+      if (this.#state(job.claimKey) === "settled") this.#lane.settled(job.claimKey, proof);
+      const head = await rpc.head("finalized");
+      return { end: head.number >= proof.blockNumber ? "final" : "standing", proof };
+    } catch {
+      return { end: "unknown" };
+    }
   }
 
   override async alarm(): Promise<void> {
     try {
-      if (this.#jobs("sent").length > 0) await this.#look(true);
+      if (this.#lane.count("queued") > 0) await this.#pump();
+      await this.#look(true);
     } catch (error) {
       console.error(JSON.stringify({ code: "relayer_review_failed", detail: String(error) }));
     } finally {
@@ -85,238 +130,270 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     }
   }
 
-  #accept(job: SettlementJob): void {
-    this.ctx.storage.sql.exec(
-      "INSERT OR IGNORE INTO jobs (claim_key, authorization, signature, state, accepted_ms) VALUES (?, ?, ?, 'queued', ?)",
-      job.claimKey,
-      packAuthorization(job.authorization),
-      job.signature,
-      this.#world().clock.nowMs(),
-    );
+  /** Sends what waits; whoever comes while it runs is part of the next turn, which is how batches come about. */
+  #pump(): Promise<void> {
+    this.#pumping ??= this.#pumpOnce().finally(() => {
+      this.#pumping = undefined;
+    });
+    return this.#pumping;
   }
 
-  /** Many callers may ask for one claim; one of them sends. */
-  #dispatchOnce(claimKey: ClaimKey): Promise<void> {
-    const running = this.#dispatching.get(claimKey);
-    if (running) return running;
-    const started = this.#dispatch(claimKey)
-      // Nothing was signed, so nothing left us: the claim may be dropped and tried again.
-      .catch((error: unknown) => this.#drop(claimKey, "settlement_unavailable", String(error)))
-      .finally(() => this.#dispatching.delete(claimKey));
-    this.#dispatching.set(claimKey, started);
-    return started;
-  }
-
-  async #dispatch(claimKey: ClaimKey): Promise<void> {
-    const { rpc } = this.#world();
-    const job = this.#job(claimKey);
-    if (!job) return;
-    const address = this.#address();
-    const [head, fault] = await Promise.all([
-      rpc.head("latest"),
-      rpc.simulate(job.authorization, job.signature, address),
-    ]);
-    this.ctx.storage.sql.exec(
-      "UPDATE jobs SET from_block = coalesce(from_block, ?) WHERE claim_key = ?",
-      head.number.toString(),
-      claimKey,
-    );
-    if (fault !== undefined) {
-      // Somebody may have submitted it for us in this very moment; then it has paid.
-      await this.#lookForProof(claimKey);
-      if (this.#stateOf(claimKey) === "queued") this.#drop(claimKey, faultReason(fault), fault);
-      return;
+  async #pumpOnce(): Promise<void> {
+    if (this.#lane.openNonces().length >= OPEN_SLOTS_MAX) return;
+    const queued = this.#lane.jobs("queued", BATCH_MAX);
+    try {
+      const ready = await this.#vet(queued);
+      if (ready.length > 0) await this.#send(ready);
+    } catch (error) {
+      // Nothing was signed in this turn: what never left us is given back, what did leave waits for the next turn.
+      for (const job of queued)
+        this.#giveBack(job, "settlement_unavailable", error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** The last look before a signature: would it land now, and does the payer have it all? */
+  async #vet(queued: readonly Job[]): Promise<Job[]> {
+    const { rpc, clock } = this.#world();
+    const address = this.#address();
+    const nowS = BigInt(Math.floor(clock.nowMs() / 1000));
+    const checked = await Promise.all(
+      queued.map(async (job) => ({
+        job,
+        fault: await rpc.simulate(job.authorization, job.signature, address),
+        hasCode: job.alone || (await rpc.hasCode(job.authorization.from)),
+        balance: await rpc.balanceOfUsdc(job.authorization.from),
+      })),
+    );
+    const ready: Job[] = [];
+    const promised = new Map<string, bigint>();
+    for (const { job, fault, hasCode, balance } of checked) {
+      const { from, value, validBeforeS } = job.authorization;
+      if (fault !== undefined) {
+        // Somebody may have submitted it for us in this very moment; then it has paid.
+        if (!(await this.#lookForProof(job))) this.#giveUp(job, revertReason(fault), fault);
+        continue;
+      }
+      if (validBeforeS < nowS + LAST_SEND_S) {
+        this.#giveUp(
+          job,
+          "invalid_exact_evm_payload_authorization_valid_before",
+          "the authorization expires before it could land",
+        );
+        continue;
+      }
+      const before = promised.get(from) ?? this.#lane.promisedBy(from, job.claimKey);
+      if (before + value > balance) {
+        this.#giveUp(
+          job,
+          "invalid_exact_evm_insufficient_balance",
+          `the payer has ${balance} and has promised ${before} already; this needs ${value}`,
+        );
+        continue;
+      }
+      promised.set(from, before + value);
+      if (hasCode) this.#lane.goesAlone(job.claimKey);
+      ready.push({ ...job, alone: hasCode });
+    }
+    return ready;
+  }
+
+  async #send(ready: readonly Job[]): Promise<void> {
+    const { rpc } = this.#world();
+    const address = this.#address();
     const [key, fees, count, balanceWei] = await Promise.all([
       this.#relayerKey(address),
       rpc.fees(),
-      rpc.transactionCount(address),
+      rpc.transactionCount(address, "pending"),
       rpc.balanceWei(address),
     ]);
-    if (fees.maxFeePerGas > this.#world().feeCeilingWei)
-      throw new Error(`gas costs ${fees.maxFeePerGas} wei, above the ceiling of ${this.#world().feeCeilingWei}`);
-    if (balanceWei < fees.maxFeePerGas * 200_000n) throw new Error("the relayer is out of gas money");
-    const raw = this.#sign(job, key, fees, count);
-    // The answer does not matter: whether it was taken, only the chain says; the watcher sends the same bytes again.
-    if (raw !== undefined) await rpc.send(raw).catch(() => undefined);
+    const { feeCeilingWei } = this.#world();
+    if (fees.maxFeePerGas > feeCeilingWei)
+      throw new Error(`gas costs ${fees.maxFeePerGas} wei, above the ceiling of ${feeCeilingWei}`);
+    if (balanceWei < fees.maxFeePerGas * GAS_RESERVE) throw new Error("the relayer is out of gas money");
+    const together = ready.filter((job) => !job.alone);
+    const groups = [
+      ...ready.filter((job) => job.alone).map((job) => [job]),
+      ...(together.length > 0 ? [together] : []),
+    ];
+    // In the order of their nonces, one after the other: a node may refuse a nonce that leaves a gap.
+    for (const group of groups.slice(0, OPEN_SLOTS_MAX)) {
+      const raw = this.#sign(group, key, fees, count);
+      // Whether a node took it only the chain says; the watcher sends the same bytes again.
+      if (raw !== undefined) await rpc.send(raw).catch(() => undefined);
+    }
   }
 
   /** Takes the next nonce, signs, and writes both down: one synchronous transaction. */
-  #sign(job: SettlementJob, key: `0x${string}`, fees: Fees, chainCount: number): `0x${string}` | undefined {
-    const { storage } = this.ctx;
-    return storage.transactionSync(() => {
-      if (this.#stateOf(job.claimKey) !== "queued") return undefined;
-      const kept = storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'next_nonce'").toArray()[0];
-      const nonce = Math.max(Number(kept?.value ?? 0), chainCount);
-      const { raw, hash } = signTransaction(this.#world().build(job, nonce, fees), key);
-      storage.sql.exec(
-        "INSERT INTO slots (hash, nonce, claim_key, raw, signed_ms, max_fee) VALUES (?, ?, ?, ?, ?, ?)",
-        hash,
-        nonce,
-        job.claimKey,
-        raw,
-        this.#world().clock.nowMs(),
-        fees.maxFeePerGas.toString(),
-      );
-      storage.sql.exec("UPDATE jobs SET state = 'sent', nonce = ? WHERE claim_key = ?", nonce, job.claimKey);
-      storage.sql.exec(
-        "INSERT INTO meta (key, value) VALUES ('next_nonce', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        String(nonce + 1),
+  #sign(group: readonly Job[], key: `0x${string}`, fees: Fees, chainCount: number): `0x${string}` | undefined {
+    return this.ctx.storage.transactionSync(() => {
+      const jobs = group.filter((job) => this.#state(job.claimKey) === "queued");
+      const [first] = jobs;
+      if (!first) return undefined;
+      const nonce = this.#lane.nextNonce(chainCount);
+      const { build } = this.#world();
+      const unsigned = jobs.length === 1 ? build.pay(first, nonce, fees) : build.batch(jobs, nonce, fees);
+      const signed = signTransaction(unsigned, key);
+      this.#lane.write(
+        { ...signed, nonce, carries: jobs.length === 1 ? "pay" : "batch", fees, signedMs: this.#world().clock.nowMs() },
+        jobs.map((job) => job.claimKey),
       );
       this.#rearm();
-      return raw;
+      return signed.raw;
     });
   }
 
-  async #waitFor(claimKey: ClaimKey, deadlineMs: number): Promise<void> {
-    this.#watchers += 1;
-    try {
-      while (this.#stateOf(claimKey) === "sent" && this.#world().clock.nowMs() < deadlineMs) {
-        this.#watching ??= this.#watchOnce().finally(() => {
-          this.#watching = undefined;
-        });
-        await this.#watching;
-      }
-    } finally {
-      this.#watchers -= 1;
-    }
+  /** One look at everything under way, shared by all who wait. */
+  #watch(): Promise<void> {
+    this.#watching ??= this.#watchOnce().finally(() => {
+      this.#watching = undefined;
+    });
+    return this.#watching;
   }
 
-  /** One look at everything that is under way, shared by all who wait. */
   async #watchOnce(): Promise<void> {
-    try {
-      await this.#look(false);
-    } catch {
-      // An endpoint that does not answer makes the outcome unknown for longer, nothing else.
-    }
-    if (this.#jobs("sent").length > 0) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    // An endpoint that does not answer makes the outcome unknown for longer, nothing else.
+    await this.#look(false).catch(() => undefined);
+    if (this.#lane.count("sent") + this.#lane.count("queued") > 0) await this.#world().pause(POLL_MS);
   }
 
-  async #look(finality: boolean): Promise<void> {
-    const slots = this.ctx.storage.sql
-      .exec<SlotRow>("SELECT slots.* FROM slots JOIN jobs USING (claim_key) WHERE jobs.state = 'sent' LIMIT 200")
-      .toArray();
-    const receipts = await this.#world().rpc.receipts(slots.map((slot) => slot.hash as `0x${string}`));
-    for (const [index, slot] of slots.entries()) {
-      const receipt = receipts[index];
-      const job = this.#job(slot.claim_key);
-      if (!job) continue;
-      if (receipt) {
-        const proof = receipt.succeeded ? await receipt.transferOf(job.authorization) : undefined;
-        if (proof) this.#settled(job.claimKey, proof);
-        else await this.#notOurs(job);
-      } else {
-        if (this.#world().clock.nowMs() - slot.signed_ms > RESEND_AFTER_MS)
-          await this.#world()
-            .rpc.send(slot.raw as `0x${string}`)
-            .catch(() => undefined);
-        if (finality) await this.#expire(job);
-      }
+  async #look(review: boolean): Promise<void> {
+    const nonces = this.#lane.openNonces();
+    const versions = nonces.flatMap((nonce) => this.#lane.versions(nonce));
+    const receipts = await this.#world().rpc.receipts(versions.map((version) => version.hash));
+    for (const nonce of nonces) {
+      const at = versions.findIndex((version, index) => version.nonce === nonce && receipts[index] !== undefined);
+      const version = versions[at];
+      const receipt = receipts[at];
+      if (version && receipt) await this.#mined(nonce, version.carries, receipt);
+      else await this.#unmined(nonce, review);
     }
   }
 
-  /** Our transaction is on chain and did not pay: somebody else's may have, or the nonce is burnt. */
-  async #notOurs(job: SettlementJob): Promise<void> {
-    await this.#lookForProof(job.claimKey);
-    if (this.#stateOf(job.claimKey) !== "sent") return;
+  async #mined(
+    nonce: number,
+    carries: string,
+    receipt: NonNullable<Awaited<ReturnType<ChainRpc["receipts"]>>[number]>,
+  ): Promise<void> {
+    const { rpc, safeAbove } = this.#world();
+    for (const job of this.#lane.jobsOf(nonce)) {
+      const proof = receipt.succeeded ? await receipt.transferOf(job.authorization) : undefined;
+      if (proof && job.authorization.value > safeAbove && (await rpc.head("safe")).number < proof.blockNumber) continue;
+      if (proof) this.#lane.settled(job.claimKey, proof);
+      else await this.#notCarried(job, carries);
+    }
+    if (this.#lane.jobsOf(nonce).length === 0) this.#lane.close(nonce);
+  }
+
+  /** The transaction is on chain and this job's transfer is not in it: somebody else's may be, or the authorization is burnt. */
+  async #notCarried(job: Job, carries: string): Promise<void> {
+    if (await this.#lookForProof(job)) return;
     const used = await this.#world().rpc.authorizationUsed(job.authorization, "latest");
-    this.#void(
-      job.claimKey,
-      used ? "invalid_exact_evm_nonce_already_used" : "invalid_exact_evm_transaction_failed",
-      used ? "the authorization's nonce was used or cancelled without paying us" : "the transfer reverted on chain",
-    );
+    if (used)
+      this.#lane.voided(
+        job.claimKey,
+        "invalid_exact_evm_nonce_already_used",
+        "the authorization's nonce was used or cancelled without paying us",
+      );
+    // A batch or a freed nonce says nothing about this one: it is tried again by itself.
+    else if (carries !== "pay" && job.tries < 3) this.#lane.requeue(job.claimKey);
+    else this.#lane.voided(job.claimKey, "invalid_exact_evm_transaction_failed", "the transfer reverted on chain");
+  }
+
+  async #unmined(nonce: number, review: boolean): Promise<void> {
+    const { rpc, clock } = this.#world();
+    const [newest] = this.#lane.versions(nonce);
+    if (!newest) return;
+    const ageMs = clock.nowMs() - newest.signedMs;
+    if (ageMs > RESEND_AFTER_MS) await rpc.send(newest.raw).catch(() => undefined);
+    if (ageMs > STUCK_AFTER_MS) await this.#replace(nonce);
+    if (!review) return;
+    for (const job of this.#lane.jobsOf(nonce)) await this.#expire(job);
+    await this.#passed(nonce);
+  }
+
+  /** A dearer version under the same nonce: the same payment, or, above the ceiling, a transfer of nothing that frees it. */
+  async #replace(nonce: number): Promise<void> {
+    const { rpc, clock, feeCeilingWei, build } = this.#world();
+    const address = this.#address();
+    if ((await rpc.transactionCount(address, "latest")) > nonce) return;
+    const [key, market] = await Promise.all([this.#relayerKey(address), rpc.fees()]);
+    const raw = this.ctx.storage.transactionSync(() => {
+      const [newest] = this.#lane.versions(nonce);
+      if (!newest || clock.nowMs() - newest.signedMs <= STUCK_AFTER_MS) return undefined;
+      const fees = bumped(newest.fees, market);
+      const jobs = this.#lane.jobsOf(nonce);
+      const [first] = jobs;
+      const cancels = !first || fees.maxFeePerGas > feeCeilingWei;
+      const carries = cancels ? ("cancel" as const) : jobs.length === 1 ? ("pay" as const) : ("batch" as const);
+      const unsigned =
+        carries === "cancel" || !first
+          ? build.cancel(address, nonce, fees)
+          : carries === "pay"
+            ? build.pay(first, nonce, fees)
+            : build.batch(jobs, nonce, fees);
+      const signed = signTransaction(unsigned, key);
+      this.#lane.write({ ...signed, nonce, carries, fees, signedMs: clock.nowMs() }, []);
+      return signed.raw;
+    });
+    if (raw !== undefined) await rpc.send(raw).catch(() => undefined);
   }
 
   /** Unused and past its window at a finalized block: it can never land any more. */
-  async #expire(job: SettlementJob): Promise<void> {
+  async #expire(job: Job): Promise<void> {
     const head = await this.#world().rpc.head("finalized");
     if (head.timeS <= job.authorization.validBeforeS) return;
-    await this.#lookForProof(job.claimKey);
-    if (this.#stateOf(job.claimKey) === "sent")
-      this.#void(job.claimKey, "expired", "the authorization's window closed before it landed");
+    if (!(await this.#lookForProof(job)))
+      this.#lane.voided(job.claimKey, "expired", "the authorization's window closed before it landed");
   }
 
-  async #lookForProof(claimKey: ClaimKey): Promise<void> {
-    const row = this.#row(claimKey);
-    if (!row || row.from_block === null) return;
-    const proof = await this.#world().rpc.findTransfer(unpackAuthorization(row.authorization), BigInt(row.from_block));
-    if (proof) this.#settled(claimKey, proof);
+  /** The chain is past this nonce for good and shows none of our versions: something else took it. */
+  async #passed(nonce: number): Promise<void> {
+    if ((await this.#world().rpc.transactionCount(this.#address(), "finalized")) <= nonce) return;
+    for (const job of this.#lane.jobsOf(nonce)) await this.#notCarried(job, "batch");
+    if (this.#lane.jobsOf(nonce).length === 0) this.#lane.close(nonce);
   }
 
-  #settled(claimKey: ClaimKey, proof: TransferProof): void {
-    this.ctx.storage.sql.exec(
-      "UPDATE jobs SET state = 'settled', proof = ? WHERE claim_key = ?",
-      JSON.stringify(proof, (_, value) => (typeof value === "bigint" ? value.toString() : value)),
-      claimKey,
-    );
+  async #lookForProof(job: SettlementJob): Promise<boolean> {
+    const proof = await this.#world().rpc.findTransfer(job.authorization, job.claimedMs);
+    if (proof) this.#lane.settled(job.claimKey, proof);
+    return proof !== undefined;
   }
 
-  #void(claimKey: ClaimKey, reason: string, detail: string): void {
-    this.ctx.storage.sql.exec(
-      "UPDATE jobs SET state = 'void', reason = ?, detail = ? WHERE claim_key = ? AND state = 'sent'",
-      reason,
-      detail,
-      claimKey,
-    );
+  /** This authorization will not do: forgotten if it never left us, void (and watched by its wallet) if it did. */
+  #giveUp(job: Job, reason: string, detail: string): void {
+    if (job.left) this.#lane.voided(job.claimKey, reason, detail);
+    else this.#giveBack(job, reason, detail);
   }
 
-  readonly #dropped = new Map<ClaimKey, { reason: string; detail: string }>();
-
-  /** Forgets a job that never left us; who waits for it learns why. */
-  #drop(claimKey: ClaimKey, reason: string, detail: string): void {
-    if (this.#stateOf(claimKey) !== "queued") return;
-    this.ctx.storage.sql.exec("DELETE FROM jobs WHERE claim_key = ? AND state = 'queued'", claimKey);
-    this.#dropped.set(claimKey, { reason, detail });
+  #giveBack(job: Job, reason: string, detail: string): void {
+    if (this.#lane.job(job.claimKey)?.left !== false) return;
+    this.#lane.forget(job.claimKey);
+    this.#dropped.set(job.claimKey, { reason, detail });
     if (this.#dropped.size > 1_000) this.#dropped.delete(this.#dropped.keys().next().value ?? "");
   }
 
   #endOf(claimKey: ClaimKey): SettlementEnd {
-    const row = this.#row(claimKey);
-    if (!row) {
+    const job = this.#lane.job(claimKey);
+    if (!job) {
       const why = this.#dropped.get(claimKey) ?? { reason: "settlement_unavailable", detail: "the job was withdrawn" };
       return { end: "refused", ...why, leftUs: false };
     }
-    if (row.state === "settled" && row.proof !== null) return { end: "settled", proof: unpackProof(row.proof) };
-    if (row.state === "void")
-      return { end: "refused", reason: row.reason ?? "void", detail: row.detail ?? "", leftUs: true };
-    const hash = this.ctx.storage.sql
-      .exec<{ hash: string }>("SELECT hash FROM slots WHERE claim_key = ? ORDER BY signed_ms DESC LIMIT 1", claimKey)
-      .toArray()[0]?.hash;
-    return { end: "unknown", txHash: hash as `0x${string}` | undefined };
+    if (job.state === "settled" && job.proof) return { end: "settled", proof: job.proof };
+    if (job.state === "void") return { end: "refused", reason: job.reason, detail: job.detail, leftUs: true };
+    const newest = job.nonce === undefined ? undefined : this.#lane.versions(job.nonce)[0];
+    return { end: "unknown", txHash: newest?.hash };
   }
 
-  #row(claimKey: ClaimKey): JobRow | undefined {
-    return this.ctx.storage.sql.exec<JobRow>("SELECT * FROM jobs WHERE claim_key = ?", claimKey).toArray()[0];
-  }
-
-  #job(claimKey: ClaimKey): SettlementJob | undefined {
-    const row = this.#row(claimKey);
-    return (
-      row && {
-        claimKey,
-        authorization: unpackAuthorization(row.authorization),
-        signature: row.signature as `0x${string}`,
-        claimedMs: row.accepted_ms,
-      }
-    );
-  }
-
-  #jobs(state: JobState): { claim_key: string }[] {
-    return this.ctx.storage.sql
-      .exec<{ claim_key: string }>("SELECT claim_key FROM jobs WHERE state = ? LIMIT 200", state)
-      .toArray();
-  }
-
-  #stateOf(claimKey: ClaimKey): JobState | undefined {
-    return this.#row(claimKey)?.state as JobState | undefined;
+  #state(claimKey: ClaimKey): Job["state"] | undefined {
+    return this.#lane.job(claimKey)?.state;
   }
 
   async #relayerKey(address: Wallet): Promise<`0x${string}`> {
-    this.#key ??= await this.#world().secrets.relayerKey(this.#world().secretId);
-    const holder = addressOf(this.#key);
-    if (holder !== address) {
+    const { secrets, secretId } = this.#world();
+    this.#key ??= await secrets.relayerKey(secretId);
+    if (addressOf(this.#key) !== address) {
       this.#key = undefined;
-      throw new Error(`the secret ${this.#world().secretId} is not the key of relayer ${address}`);
+      throw new Error(`the secret ${secretId} is not the key of relayer ${address}`);
     }
     return this.#key;
   }
@@ -326,40 +403,19 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     return this.#ports;
   }
 
+  /** Named by its address; written down at first sight, because an alarm may wake an object without its name. */
   #address(): Wallet {
-    const { storage } = this.ctx;
-    const kept = storage.sql
-      .exec<{ value: string }>("SELECT value FROM meta WHERE key = 'address'")
-      .toArray()[0]?.value;
+    const { sql } = this.ctx.storage;
+    const kept = sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'address'").toArray()[0]?.value;
     const address = parseWallet(kept ?? this.ctx.id.name);
     if (!address) throw new Error("invariant: a relayer object is named by its address");
-    if (kept === undefined) storage.sql.exec("INSERT INTO meta (key, value) VALUES ('address', ?)", address);
+    if (kept === undefined) sql.exec("INSERT INTO meta (key, value) VALUES ('address', ?)", address);
     return address;
   }
 
   /** As long as something is under way, look again soon. */
   #rearm(): void {
-    if (this.#jobs("sent").length > 0) void this.ctx.storage.setAlarm(Date.now() + REVIEW_MS);
+    const busy = this.#lane.openNonces().length > 0 || this.#lane.count("queued") > 0;
+    if (busy) void this.ctx.storage.setAlarm(Date.now() + REVIEW_MS);
   }
-}
-
-function unpackProof(text: string): TransferProof {
-  const raw = JSON.parse(text) as Record<keyof TransferProof, string | number>;
-  return {
-    txHash: raw.txHash as `0x${string}`,
-    blockNumber: BigInt(raw.blockNumber),
-    blockTimeMs: Number(raw.blockTimeMs),
-    gasUsed: BigInt(raw.gasUsed),
-    effectiveGasPrice: BigInt(raw.effectiveGasPrice),
-  };
-}
-
-/** The token's own revert strings (FiatTokenV2_2, EIP3009.sol), in the x402 reference's words. */
-function faultReason(fault: string): string {
-  if (/used or canceled/i.test(fault)) return "invalid_exact_evm_nonce_already_used";
-  if (/exceeds balance/i.test(fault)) return "invalid_exact_evm_insufficient_balance";
-  if (/invalid signature/i.test(fault)) return "invalid_exact_evm_signature";
-  if (/not yet valid/i.test(fault)) return "invalid_exact_evm_payload_authorization_valid_after";
-  if (/expired/i.test(fault)) return "invalid_exact_evm_payload_authorization_valid_before";
-  return "invalid_exact_evm_transaction_simulation_failed";
 }

@@ -63,25 +63,32 @@ const WALLET_MIGRATIONS: readonly string[] = [
     route TEXT NOT NULL, key TEXT NOT NULL, fields TEXT NOT NULL, created_ms INTEGER NOT NULL, PRIMARY KEY (route, key)
   ) WITHOUT ROWID;
   `,
+  `
+  -- The order that a payment identifier has made, so that the same id never makes another.
+  ALTER TABLE idempotency ADD COLUMN order_id TEXT;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
-  -- What has to be settled. 'queued' never left us; 'sent' has a slot; the rest are ends.
+  -- What has to be settled: 'queued' and 'sent', with 'settled' and 'void' as ends. 'left_us': a transaction carried it once.
   CREATE TABLE jobs (
-    claim_key TEXT PRIMARY KEY, authorization TEXT NOT NULL, signature TEXT NOT NULL, state TEXT NOT NULL,
-    from_block TEXT, nonce INTEGER, proof TEXT, reason TEXT, detail TEXT, accepted_ms INTEGER NOT NULL, next_ms INTEGER
+    claim_key TEXT PRIMARY KEY, payer TEXT NOT NULL, authorization TEXT NOT NULL, signature TEXT NOT NULL, state TEXT NOT NULL,
+    left_us INTEGER NOT NULL, alone INTEGER NOT NULL, tries INTEGER NOT NULL, claimed_ms INTEGER NOT NULL, nonce INTEGER,
+    proof TEXT, reason TEXT, detail TEXT
   ) WITHOUT ROWID;
-  CREATE INDEX jobs_by_state ON jobs (state);
+  CREATE INDEX jobs_by_state ON jobs (state, claimed_ms);
+  CREATE INDEX jobs_by_nonce ON jobs (nonce) WHERE nonce IS NOT NULL;
 
-  -- One row per transaction ever signed, written before it is sent.
-  CREATE TABLE slots (
-    hash TEXT PRIMARY KEY, nonce INTEGER NOT NULL, claim_key TEXT NOT NULL, raw TEXT NOT NULL, signed_ms INTEGER NOT NULL,
-    max_fee TEXT NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX slots_by_claim ON slots (claim_key);
+  -- Nonces in use, and every transaction ever signed for them: written before it is sent.
+  CREATE TABLE slots (nonce INTEGER PRIMARY KEY, open INTEGER NOT NULL, opened_ms INTEGER NOT NULL);
+  CREATE TABLE txs (
+    hash TEXT PRIMARY KEY, nonce INTEGER NOT NULL, carries TEXT NOT NULL, raw TEXT NOT NULL, max_fee TEXT NOT NULL,
+    priority_fee TEXT NOT NULL, signed_ms INTEGER NOT NULL
+  );
+  CREATE INDEX txs_by_nonce ON txs (nonce);
   `,
 ];
 

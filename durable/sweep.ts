@@ -2,10 +2,12 @@
  * The alarm's errands, one wallet at a time: ask the chain again about payments nobody finished, erase what must go. Each errand
  * stands alone; one that fails stops none of the others, and rows, not memory, say what is left.
  */
-import type { Chain, ClaimKey, ObjectPlace, SettlementEnd, SettlementJob, Store } from "./ports.ts";
+import type { Standing } from "./finality.ts";
+import type { Chain, ClaimKey, ObjectPlace, Recheck, SettlementEnd, SettlementJob, Store } from "./ports.ts";
 
 interface Sweepable {
   finishPayment(claimKey: ClaimKey, end: SettlementEnd): unknown;
+  finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
   finishErase(key: string, erased: boolean): void;
 }
 
@@ -15,22 +17,43 @@ const RECEIPT_WAIT_MS = 8_000;
 export async function sweep(
   wallet: Sweepable,
   ports: { chain: Chain; store: Store },
-  due: () => { payments: SettlementJob[]; erasures: ObjectPlace[] },
+  due: () => { payments: SettlementJob[]; standing: Standing[]; erasures: ObjectPlace[] },
 ): Promise<void> {
-  const { payments, erasures } = due();
+  const { payments, standing, erasures } = due();
   await Promise.all([
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
+    ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
 
 async function settle(wallet: Sweepable, chain: Chain, job: SettlementJob): Promise<void> {
-  wallet.finishPayment(job.claimKey, await chain.settle(job, RECEIPT_WAIT_MS));
+  const silence: SettlementEnd = { end: "unknown", txHash: undefined };
+  const end = await answerOf("settle", job.claimKey, () => chain.settle(job, RECEIPT_WAIT_MS), silence);
+  wallet.finishPayment(job.claimKey, end);
+}
+
+async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing): Promise<void> {
+  const silence: Recheck = { end: "unknown" };
+  wallet.finishRecheck(job.claimKey, await answerOf("recheck", job.claimKey, () => chain.recheck(job, seen), silence));
 }
 
 async function erase(wallet: Sweepable, store: Store, place: ObjectPlace): Promise<void> {
-  const erased = await store.erase(place);
-  wallet.finishErase(place.key, erased.end === "done");
+  const erased = await answerOf("erase", place.key, async () => (await store.erase(place)).end === "done", false);
+  wallet.finishErase(place.key, erased);
+}
+
+/**
+ * A socket that throws has not answered. Its row must learn that it was tried all the same: otherwise it is due again at once,
+ * for ever, and ahead of every row that came after it.
+ */
+async function answerOf<T>(kind: string, what: string, ask: () => Promise<T>, silence: T): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    console.error(JSON.stringify({ code: "errand_unanswered", kind, what, detail: String(error) }));
+    return silence;
+  }
 }
 
 async function errand(kind: string, what: string, run: () => Promise<void>): Promise<void> {

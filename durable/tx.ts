@@ -52,3 +52,20 @@ export function writeMeta(tx: Tx, key: string, value: string): void {
     value,
   );
 }
+
+/** Money that arrived and had no home, micro-USDC. */
+export function creditOf(tx: Tx): bigint {
+  return BigInt(readMeta(tx, "credit") ?? "0");
+}
+
+/** Adds to the wallet's credit, or takes from it; `because` names the claim. */
+export function changeCredit(tx: Tx, by: bigint, because: string): void {
+  const total = creditOf(tx) + by;
+  if (total < 0n) throw new Error("invariant: credit below zero");
+  writeMeta(tx, "credit", total.toString());
+  tx.record(by < 0n ? "credit.spent" : "credit.added", {
+    claim_key: because,
+    amount: by.toString(),
+    total: total.toString(),
+  });
+}

@@ -6,11 +6,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
+import { type Spent, spendCredit } from "./credit.ts";
+import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
+import { beginIdentified } from "./identified.ts";
+import { type KeyUse, underKey } from "./keys.ts";
 import { findLive, findOrder, move, type Order, rename } from "./orders.ts";
 import {
   alreadyBought,
   type Begun,
-  beginPayment,
   type Claim,
   duePayments,
   type Finished,
@@ -33,12 +36,12 @@ import {
   placeOf,
   plansOf,
 } from "./plans.ts";
-import type { Chain, ClaimKey, Clock, ObjectPlace, Policy, SettlementEnd, Store } from "./ports.ts";
+import type { Chain, ClaimKey, Clock, ObjectPlace, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
 import { leasesOf, statObject, takeDownload, takeList } from "./reads.ts";
-import { compare } from "./rules/replay.ts";
 import { migrateWallet } from "./schema.ts";
+import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
 
@@ -51,13 +54,6 @@ export interface WalletPorts {
 
 /** An order by its id, or by the quote that became it. */
 export type OrderRef = { readonly orderId: string } | { readonly quoteId: string };
-
-/** A key used for a purchase, and what the purchase was. */
-export interface KeyUse {
-  readonly route: string;
-  readonly key: string;
-  readonly fields: Readonly<Record<string, string>>;
-}
 
 export type Planned =
   | { readonly ok: true; readonly step: "bucket"; readonly bucket: BucketTry }
@@ -121,12 +117,38 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     });
   }
 
-  beginPayment(proof: ProofUse | undefined, claim: Claim, purchase: Purchase, key: KeyUse | undefined): Begun {
-    return this.#transact((tx) => bindProof(tx, proof) ?? useKey(tx, key) ?? beginPayment(tx, claim, purchase));
+  /** `identifier` is the payer's own name for the payment (x402 `payment-identifier`). */
+  beginPayment(
+    proof: ProofUse | undefined,
+    claim: Claim,
+    purchase: Purchase,
+    key: KeyUse | undefined,
+    identifier?: KeyUse,
+  ): Begun {
+    return this.#transact(
+      (tx) => bindProof(tx, proof) ?? underKey(tx, key, () => beginIdentified(tx, claim, purchase, identifier)),
+    );
   }
 
   finishPayment(claimKey: ClaimKey, end: SettlementEnd): Finished {
-    return this.#transact((tx) => finishPayment(tx, claimKey, end));
+    return this.#transact((tx) => {
+      const payment = findPayment(tx, claimKey);
+      return payment?.state === "reopened" ? finishReopened(tx, payment, end) : finishPayment(tx, claimKey, end);
+    });
+  }
+
+  /** Buys with the wallet's credit if it covers the price; the caller has proven to be the wallet. */
+  spendCredit(proof: ProofUse, purchase: Purchase, key: KeyUse | undefined): Spent {
+    return this.#transact((tx) => bindProof(tx, proof) ?? underKey(tx, key, () => spendCredit(tx, purchase)));
+  }
+
+  finishRecheck(claimKey: ClaimKey, recheck: Recheck): void {
+    this.#transact((tx) => finishRecheck(tx, claimKey, recheck));
+  }
+
+  /** How a payment stands; for a ticket only its own order's. */
+  readPayment(proof: ProofUse | undefined, paymentId: string, ofOrder: string | undefined) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? paymentStatus(tx, paymentId, ofOrder));
   }
 
   /** The order behind a reference, with the payment that bought it; what a repeated settle answers. */
@@ -149,14 +171,13 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     key: KeyUse | undefined,
     objectKey: string | undefined,
   ): Planned {
-    return this.#transact((tx) => {
-      const refused = bindProof(tx, proof) ?? useKey(tx, key);
-      if (refused) return refused;
+    const plan = (tx: Tx): Planned => {
       const found = resolveOrder(tx, ref);
       if (!found.ok) return found;
       const named = rename(tx, found.order, objectKey ?? found.order.objectKey);
       return named.ok ? this.#planFor(tx, named.order, content, asker) : named;
-    });
+    };
+    return this.#transact((tx) => bindProof(tx, proof) ?? underKey(tx, key, () => plan(tx)));
   }
 
   #planFor(tx: Tx, order: Order, content: Content, asker: Asker): Planned {
@@ -266,7 +287,11 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #due() {
-    return this.#transact((tx) => ({ payments: duePayments(tx, 20), erasures: dueErasures(tx, 50) }));
+    return this.#transact((tx) => ({
+      payments: duePayments(tx, 20),
+      standing: dueRechecks(tx, 20),
+      erasures: dueErasures(tx, 50),
+    }));
   }
 
   #transact<T>(work: (tx: Tx) => T): T {
@@ -324,29 +349,4 @@ function resolveOrder(tx: Tx, ref: OrderRef): { ok: true; order: Order } | Refus
     );
   if (quote.orderId === undefined && order.state !== "paying") linkQuote(tx, quote.quoteId, order.orderId);
   return { ok: true, order };
-}
-
-/** One key per purchase: the same key with other fields is refused and says which field differs. */
-function useKey(tx: Tx, use: KeyUse | undefined): Refusal | undefined {
-  if (!use) return undefined;
-  const known = tx.first<{ fields: string }>(
-    "SELECT fields FROM idempotency WHERE route = ? AND key = ?",
-    use.route,
-    use.key,
-  );
-  if (!known) {
-    tx.run(
-      "INSERT INTO idempotency (route, key, fields, created_ms) VALUES (?, ?, ?, ?)",
-      use.route,
-      use.key,
-      JSON.stringify(use.fields),
-      tx.nowMs,
-    );
-    return undefined;
-  }
-  const verdict = compare(JSON.parse(known.fields) as Record<string, string>, use.fields);
-  if (verdict.kind === "same") return undefined;
-  return refuse("key_reused", `Idempotency-Key was used before with another ${verdict.field}`, {
-    facts: { field: verdict.field },
-  });
 }

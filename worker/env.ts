@@ -5,17 +5,21 @@
 import * as z from "zod";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { firstIssue, type Network, networkOf } from "#contract/x402";
+import { dispatch } from "../durable/dispatch.ts";
 import type { Clock, Policy } from "../durable/ports.ts";
 import type { RelayerObject, RelayerPorts } from "../durable/relayer.ts";
 import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
 import { openSecrets } from "./adapters/aws-secrets.ts";
-import { buildSettlement, openChain } from "./adapters/base-usdc.ts";
+import { buildBatch, buildCancel, buildSettlement } from "./adapters/base-transactions.ts";
+import { openChain } from "./adapters/base-usdc.ts";
 import { openRates } from "./adapters/rate-card.ts";
 import { openStore } from "./adapters/s3/store.ts";
-import { recoverSigner } from "./adapters/signature.ts";
+import { openReceipts } from "./adapters/receipts.ts";
+import { openSeals } from "./adapters/seals.ts";
+import { recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
 import { openTickets } from "./adapters/tickets.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
-import type { Ports, WalletRemote } from "./flow/ports.ts";
+import type { Ports, Receipts, WalletRemote } from "./flow/ports.ts";
 
 export interface Env {
   readonly WALLET: DurableObjectNamespace<WalletObject>;
@@ -42,6 +46,8 @@ const Settings = z.object({
   /** `<relayer address>=<secret id>`, comma separated. */
   RELAYERS: List,
   FEE_CEILING_GWEI: Whole.default("50").transform((gwei) => BigInt(gwei) * 1_000_000_000n),
+  /** Payments above this are believed at the `safe` head only; 10 USDC. */
+  SAFE_ABOVE_MICRO_USDC: Whole.default("10000000").transform(BigInt),
   AWS_ACCOUNT_ID: z.string().regex(/^\d{12}$/, "wanted 12 digits"),
   S3_REGIONS: List,
   S3_ENDPOINT: z.url().optional(),
@@ -51,6 +57,8 @@ const Settings = z.object({
   SECRETS_REGION: z.string().min(1),
   SECRETS_ACCESS_KEY_ID: z.string().min(1),
   SECRETS_SECRET_ACCESS_KEY: z.string().min(1),
+  /** `<address>=<secret id>` of the key that signs offers and receipts; without it nothing is signed. */
+  RECEIPTS: z.string().optional(),
   TICKET_KEY: z.string().regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits"),
   PUBLIC_URL: z.url().transform((url) => url.replace(/\/$/, "")),
 });
@@ -63,6 +71,7 @@ interface Opened {
   readonly network: Network;
   readonly policy: Policy;
   readonly relayers: ReadonlyMap<Wallet, string>;
+  readonly receipts: Receipts | undefined;
 }
 
 const openedBy = new WeakMap<object, Opened>();
@@ -85,7 +94,8 @@ function parse(env: Env): Opened {
   return {
     settings,
     network,
-    relayers: new Map(settings.RELAYERS.map(relayerOf)),
+    relayers: new Map(settings.RELAYERS.map((entry) => keyPlaceOf("RELAYERS", entry))),
+    receipts: settings.RECEIPTS === undefined ? undefined : receiptsOf(settings, settings.RECEIPTS),
     policy: {
       payTo: settings.PAY_TO,
       markupPercent: settings.MARKUP_PERCENT,
@@ -96,12 +106,26 @@ function parse(env: Env): Opened {
   };
 }
 
-function relayerOf(entry: string): [Wallet, string] {
+function keyPlaceOf(setting: string, entry: string): [Wallet, string] {
   const [address, secretId] = entry.split("=");
   const wallet = parseWallet(address);
-  if (!wallet || !secretId) throw new Misconfigured(`RELAYERS: ${JSON.stringify(entry)} is not <address>=<secret id>`);
+  if (!wallet || !secretId)
+    throw new Misconfigured(`${setting}: ${JSON.stringify(entry)} is not <address>=<secret id>`);
   return [wallet, secretId];
 }
+
+function receiptsOf(settings: Settings, entry: string): Receipts {
+  const [signer, secretId] = keyPlaceOf("RECEIPTS", entry);
+  return openReceipts({ signer, secretId, secrets: secretsOf(settings), clock });
+}
+
+const secretsOf = (settings: Settings) =>
+  openSecrets({
+    endpoint: settings.SECRETS_ENDPOINT ?? `https://secretsmanager.${settings.SECRETS_REGION}.amazonaws.com`,
+    region: settings.SECRETS_REGION,
+    accessKeyId: settings.SECRETS_ACCESS_KEY_ID,
+    secretAccessKey: settings.SECRETS_SECRET_ACCESS_KEY,
+  });
 
 const storeOf = ({ settings }: Opened) =>
   openStore({
@@ -111,15 +135,8 @@ const storeOf = ({ settings }: Opened) =>
     endpoint: settings.S3_ENDPOINT,
   });
 
-/** The lane that settles: the first relayer. */
 function chainOf(env: Env, { relayers }: Opened): WalletPorts["chain"] {
-  return {
-    settle: (job, waitMs) => {
-      const [address] = relayers.keys();
-      if (!address) throw new Misconfigured("RELAYERS is empty");
-      return env.RELAYER.getByName(address).settle(job, waitMs);
-    },
-  };
+  return dispatch([...relayers.keys()], (address) => env.RELAYER.getByName(address));
 }
 
 export function openPorts(env: Env): Ports {
@@ -136,6 +153,9 @@ export function openPorts(env: Env): Ports {
     publicUrl: settings.PUBLIC_URL,
     tickets: openTickets(settings.TICKET_KEY),
     wallet: (address) => env.WALLET.getByName(address) as unknown as WalletRemote,
+    seals: openSeals(settings.TICKET_KEY),
+    receipts: opened.receipts,
+    signerOfText: recoverTextSigner,
     signerOf: (data, signature) => recoverSigner(data as Parameters<typeof recoverSigner>[0], signature),
   };
 }
@@ -152,14 +172,15 @@ export function openRelayerPorts(env: Env, address: string): RelayerPorts {
   return {
     clock,
     rpc: openChain(network, settings.RPC_URLS),
-    secrets: openSecrets({
-      endpoint: settings.SECRETS_ENDPOINT ?? `https://secretsmanager.${settings.SECRETS_REGION}.amazonaws.com`,
-      region: settings.SECRETS_REGION,
-      accessKeyId: settings.SECRETS_ACCESS_KEY_ID,
-      secretAccessKey: settings.SECRETS_SECRET_ACCESS_KEY,
-    }),
+    secrets: secretsOf(settings),
     secretId: (wallet && opened.relayers.get(wallet)) ?? "",
     feeCeilingWei: settings.FEE_CEILING_GWEI,
-    build: (job, nonce, fees) => buildSettlement(network, job, nonce, fees),
+    safeAbove: settings.SAFE_ABOVE_MICRO_USDC,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    build: {
+      pay: (job, nonce, fees) => buildSettlement(network, job, nonce, fees),
+      batch: (jobs, nonce, fees) => buildBatch(network, jobs, nonce, fees),
+      cancel: (self, nonce, fees) => buildCancel(network, self, nonce, fees),
+    },
   };
 }

@@ -38,6 +38,9 @@ export function routes(openPorts: () => Ports): Hono {
   on(["POST", "DELETE"], "/storage/delete", remove);
 
   app.get("/healthz", (context) => context.json(health(openPorts())));
+  app.all("/healthz", (context) =>
+    problem(context.req.raw, "method_not_allowed", `${context.req.method} is not for /healthz; wanted GET`),
+  );
   app.notFound((context) =>
     problem(context.req.raw, "not_found", `there is no ${new URL(context.req.url).pathname} here`),
   );

@@ -16,3 +16,8 @@ export function firstPaidThroughMs(paidAtMs: number): number {
 export function deleteAfterMs(paidThroughMs: number): number {
   return paidThroughMs + GRACE_DAYS * DAY_MS;
 }
+
+/** What is left of a period whose payment a reorg took for good: its 30 days go, but nobody is erased within two days of the news. */
+export function reversedPaidThroughMs(paidThroughMs: number, nowMs: number): number {
+  return Math.min(paidThroughMs, Math.max(nowMs + 2 * DAY_MS, paidThroughMs - PERIOD_DAYS * DAY_MS));
+}

@@ -9,13 +9,11 @@ import {
   BaseError,
   createClient,
   decodeEventLog,
-  encodeFunctionData,
   fallback,
   getAbiItem,
   http,
   type Log,
   parseAbi,
-  serializeTransaction,
   TransactionReceiptNotFoundError,
 } from "viem";
 import {
@@ -23,6 +21,7 @@ import {
   estimateMaxPriorityFeePerGas,
   getBalance,
   getBlock,
+  getCode,
   getLogs,
   getTransactionCount,
   getTransactionReceipt,
@@ -31,20 +30,24 @@ import {
 } from "viem/actions";
 import type { Wallet } from "#contract/wallet";
 import type { Authorization, Network } from "#contract/x402";
-import type { ChainRpc, Receipt, SettlementJob, TransferProof } from "../../durable/ports.ts";
+import type { ChainRpc, Receipt, TransferProof } from "../../durable/ports.ts";
+import { GAS_LIMIT, transferData } from "./base-transactions.ts";
 
 const USDC = parseAbi([
-  "function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)",
+  "function balanceOf(address account) view returns (uint256)",
   "function authorizationState(address authorizer, bytes32 nonce) view returns (bool)",
   "event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce)",
   "event Transfer(address indexed from, address indexed to, uint256 value)",
 ]);
 
-/** A single transfer takes about 86,000; an estimate would be one more question, and one more way to be lied to. */
-const GAS_LIMIT = 160_000n;
 /** Base asks almost nothing for priority; zero would be ignored by some nodes. */
 const PRIORITY_FEE_MIN = 1_000_000n;
 const TIMEOUT_MS = 5_000;
+/** Base makes a block every two seconds. */
+const BLOCK_S = 2;
+const BLOCKS_MARGIN = 64;
+/** Our clock and the chain's may differ by this much; a transfer older than the claim by more paid for something else. */
+const CLOCK_SKEW_MS = 60_000;
 
 export function openChain(network: Network, urls: readonly string[]): ChainRpc {
   const client = createClient({
@@ -94,7 +97,10 @@ export function openChain(network: Network, urls: readonly string[]): ChainRpc {
       return { maxPriorityFeePerGas, maxFeePerGas: (block.baseFeePerGas ?? 0n) * 2n + maxPriorityFeePerGas };
     },
     balanceWei: (address) => getBalance(client, { address }),
-    transactionCount: (address) => getTransactionCount(client, { address, blockTag: "pending" }),
+    transactionCount: (address, at) => getTransactionCount(client, { address, blockTag: at }),
+    balanceOfUsdc: (address) =>
+      readContract(client, { address: network.usdc, abi: USDC, functionName: "balanceOf", args: [address] }),
+    hasCode: async (address) => ((await getCode(client, { address })) ?? "0x") !== "0x",
     async send(raw) {
       try {
         await sendRawTransaction(client, { serializedTransaction: raw });
@@ -119,7 +125,11 @@ export function openChain(network: Network, urls: readonly string[]): ChainRpc {
           }
         }),
       ),
-    async findTransfer(authorization, fromBlock) {
+    async findTransfer(authorization, sinceMs) {
+      const head = await getBlock(client, { blockTag: "latest" });
+      const elapsedS = Number(head.timestamp) - Math.floor(sinceMs / 1000);
+      const back = BigInt(Math.max(0, Math.ceil(elapsedS / BLOCK_S)) + BLOCKS_MARGIN);
+      const fromBlock = head.number > back ? head.number - back : 0n;
       const logs = await getLogs(client, {
         address: network.usdc,
         event: getAbiItem({ abi: USDC, name: "AuthorizationUsed" }),
@@ -129,7 +139,7 @@ export function openChain(network: Network, urls: readonly string[]): ChainRpc {
       });
       for (const log of logs) {
         const proof = await proofAt(log.transactionHash, authorization);
-        if (proof) return proof;
+        if (proof && proof.blockTimeMs >= sinceMs - CLOCK_SKEW_MS) return proof;
       }
       return undefined;
     },
@@ -146,41 +156,6 @@ export function openChain(network: Network, urls: readonly string[]): ChainRpc {
       return { number: block.number, timeS: block.timestamp };
     },
   };
-}
-
-/** EIP-1559 transaction that lands an authorization; the `bytes` overload takes signatures of any wallet kind. */
-export function buildSettlement(
-  network: Network,
-  job: SettlementJob,
-  nonce: number,
-  fees: { maxFeePerGas: bigint; maxPriorityFeePerGas: bigint },
-) {
-  return {
-    nonce,
-    serialize: (signature?: { r: `0x${string}`; s: `0x${string}`; yParity: 0 | 1 }) =>
-      serializeTransaction(
-        {
-          type: "eip1559",
-          chainId: network.chainId,
-          nonce,
-          to: network.usdc,
-          value: 0n,
-          gas: GAS_LIMIT,
-          maxFeePerGas: fees.maxFeePerGas,
-          maxPriorityFeePerGas: fees.maxPriorityFeePerGas,
-          data: transferData(job.authorization, job.signature),
-        },
-        signature,
-      ),
-  };
-}
-
-function transferData(a: Authorization, signature: `0x${string}`): `0x${string}` {
-  return encodeFunctionData({
-    abi: USDC,
-    functionName: "transferWithAuthorization",
-    args: [a.from, a.to, a.value, a.validAfterS, a.validBeforeS, a.nonce, signature],
-  });
 }
 
 /** `AuthorizationUsed` of this very nonce, followed immediately by the transfer of this very amount to us. */

@@ -1,15 +1,24 @@
 /**
- * Who signed this typed data: hash by viem, recovery by noble. Recovery admits both halves of the curve, so signature bytes
+ * Who signed this typed data, or this text: hash by viem, recovery by noble. Recovery admits both halves of the curve, so signature bytes
  * identify nothing; nonces do.
  */
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 import { keccak_256 } from "@noble/hashes/sha3.js";
-import { hashTypedData, type TypedDataDefinition } from "viem";
+import { hashMessage, hashTypedData, type TypedDataDefinition } from "viem";
 import { bytesToHex, hexToBytes } from "#contract/bytes";
 import { parseWallet, type Wallet } from "#contract/wallet";
 
 /** Undefined when the 65 bytes are no signature of anybody. */
 export function recoverSigner(data: TypedDataDefinition, signature: `0x${string}`): Wallet | undefined {
+  return recover(() => hashTypedData(data), signature);
+}
+
+/** EIP-191 personal message. */
+export function recoverTextSigner(text: string, signature: `0x${string}`): Wallet | undefined {
+  return recover(() => hashMessage(text), signature);
+}
+
+function recover(digest: () => `0x${string}`, signature: `0x${string}`): Wallet | undefined {
   if (signature.length !== 132) return undefined;
   try {
     const bytes = hexToBytes(signature.slice(2));
@@ -19,7 +28,7 @@ export function recoverSigner(data: TypedDataDefinition, signature: `0x${string}
     const recovered = new Uint8Array(65);
     recovered[0] = recovery;
     recovered.set(bytes.subarray(0, 64), 1);
-    const compressed = secp256k1.recoverPublicKey(recovered, hexToBytes(hashTypedData(data).slice(2)), {
+    const compressed = secp256k1.recoverPublicKey(recovered, hexToBytes(digest().slice(2)), {
       prehash: false,
     });
     const point = secp256k1.Point.fromBytes(compressed).toBytes(false);

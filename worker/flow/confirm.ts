@@ -16,17 +16,16 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
   const { value } = asked;
   const who = provenOrTicketed(ports, call, value.wallet_address);
   if (!who.ok) return who;
-  const kind = value.order_id === undefined ? "quote" : "order";
-  if (
-    walletOfId(kind, value.order_id ?? value.quote_id ?? "") !== who.wallet ||
-    (who.ticketOrder ?? value.order_id) !== value.order_id
-  )
-    return refuse("not_found", `no such ${kind} of this wallet`);
+  const named = value.order_id ?? value.quote_id ?? "";
+  // A purchase without a quote shows its order's id as `quote_id`, and may be called by it.
+  const kind = walletOfId("quote", named) === undefined ? "order" : "quote";
+  const absent = refuse("not_found", `no such ${value.order_id === undefined ? "quote" : "order"} of this wallet`);
+  if (walletOfId(kind, named) !== who.wallet) return absent;
   const wallet = ports.wallet(who.wallet);
-  const ref = value.order_id === undefined ? { quoteId: value.quote_id ?? "" } : { orderId: value.order_id };
-  const begun = await wallet.beginConfirm(who.proof, ref);
+  const begun = await wallet.beginConfirm(who.proof, kind === "quote" ? { quoteId: named } : { orderId: named });
   if (!begun.ok) return begun;
   const { order, payment } = begun;
+  if (who.ticketOrder !== undefined && who.ticketOrder !== order.orderId) return absent;
   if (value.object_key !== undefined && value.object_key !== order.objectKey)
     return refuse(
       "quote_mismatch",

@@ -2,7 +2,7 @@
 import { IdempotencyKey } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { firstIssue } from "#contract/x402";
-import type { KeyUse } from "../../durable/wallet.ts";
+import type { KeyUse } from "../../durable/keys.ts";
 import type { Call } from "./call.ts";
 
 /** `fields`: what the purchase is; a later use of the key must agree in each, and is told which one it does not. */

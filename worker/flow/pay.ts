@@ -22,11 +22,11 @@ import {
   X402_HEADERS,
 } from "#contract/x402";
 import { paymentFault } from "#rules/payment";
+import type { KeyUse } from "../../durable/keys.ts";
 import type { Order } from "../../durable/orders.ts";
 import type { PaymentRecord, Purchase } from "../../durable/payments.ts";
 import { claimKeyOf, type SettlementEnd, type SettlementJob } from "../../durable/ports.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
-import type { KeyUse } from "../../durable/wallet.ts";
 import { answer, type Call, type Outcome, type RefusedAnswer } from "./call.ts";
 import type { Ports } from "./ports.ts";
 
@@ -55,7 +55,7 @@ export type Paid =
 export async function pay(ports: Ports, call: Call, paying: Paying): Promise<Paid> {
   const { ask } = paying;
   const header = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
-  if (header.kind === "none") return not(await askFor(ports, paying));
+  if (header.kind === "none") return withoutPayment(ports, paying);
   if (header.kind === "malformed") return not(refuse("invalid_payload", header.detail));
   const { payment, families } = header;
   const payer = payment.authorization.from;
@@ -149,13 +149,18 @@ async function settle(ports: Ports, job: SettlementJob): Promise<SettlementEnd> 
   }
 }
 
-/** The 402 of somebody who has not paid: it writes nothing but, where a proof came along, its nonce. */
-async function askFor(ports: Ports, paying: Paying): Promise<Outcome> {
-  if (paying.wallet !== undefined && paying.proof !== undefined) {
-    const bound = await ports.wallet(paying.wallet).prove(paying.proof);
-    if (!bound.ok) return bound;
+/**
+ * Nobody paid: what the wallet is owed is spent first, if a proof came along and it covers the price; else a 402, which writes
+ * nothing but the proof's nonce.
+ */
+async function withoutPayment(ports: Ports, paying: Paying): Promise<Paid> {
+  const { wallet, proof, ask } = paying;
+  if (wallet !== undefined && proof !== undefined) {
+    const spent = await ports.wallet(wallet).spendCredit(proof, paying.purchase, paying.key);
+    if (!spent.ok) return not(spent);
+    if (spent.bought) return { ok: true, paid: true, wallet, ...spent.bought, fresh: true, headers: {} };
   }
-  return required(paying.ask, "payment_required", "Payment authorization header is required", "");
+  return not(required(ask, "payment_required", "Payment authorization header is required", ""));
 }
 
 function required(ask: Ask, code: RefusalCode, detail: string, reason: string): RefusedAnswer {

@@ -17,8 +17,10 @@ export type WalletRemote = Remote<
     | "readQuote"
     | "bought"
     | "readOrder"
+    | "readPayment"
     | "beginPayment"
     | "finishPayment"
+    | "spendCredit"
     | "plan"
     | "finishBucket"
     | "beginConfirm"
@@ -53,7 +55,26 @@ export interface Ports {
   wallet(address: Wallet): WalletRemote;
   /** Who signed; undefined when nobody did. */
   signerOf(data: TypedData, signature: `0x${string}`): Wallet | undefined;
+  /** Who signed this text (EIP-191 personal message). */
+  signerOfText(text: string, signature: `0x${string}`): Wallet | undefined;
   readonly tickets: Tickets;
+  readonly seals: Seals;
+  /** Absent where the operator has given no receipt key: then nothing is signed and nothing of it is offered. */
+  readonly receipts: Receipts | undefined;
+}
+
+export type SealPurpose = "siwx" | "session";
+
+/** Proof that a text is ours: hex of a MAC, under a key of its own for each purpose. */
+export interface Seals {
+  mac(purpose: SealPurpose, text: string): string;
+}
+
+/** Signs what the service says about payments and bytes. */
+export interface Receipts {
+  readonly signer: Wallet;
+  /** Undefined when the key cannot be had now. */
+  sign(data: TypedData): Promise<`0x${string}` | undefined>;
 }
 
 /** A ticket is the right to finish one order, for whoever holds it. */

@@ -4,11 +4,12 @@ import { type Refusal, refuse } from "#contract/errors";
 import { UPLOAD_URL_TTL_S } from "#contract/limits";
 import { toDisplayDollars } from "#contract/money";
 import { addrHash, type Wallet } from "#contract/wallet";
+import type { KeyUse } from "../../durable/keys.ts";
 import type { Order } from "../../durable/orders.ts";
 import type { Asker, Content, Plan } from "../../durable/plans.ts";
 import type { ObjectPlace } from "../../durable/ports.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
-import type { KeyUse, OrderRef } from "../../durable/wallet.ts";
+import type { OrderRef } from "../../durable/wallet.ts";
 import type { Ports } from "./ports.ts";
 
 export interface PlanAsk {

@@ -9,9 +9,9 @@ import { type Refusal, refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
 import { PROOF_HEADER } from "#contract/proof";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import type { KeyUse } from "../../durable/keys.ts";
 import type { Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
-import type { KeyUse } from "../../durable/wallet.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { readKey } from "./key.ts";
 import { askOf, pay } from "./pay.ts";
@@ -28,6 +28,9 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
   const key = readKey(call, keyFields(value));
   if (!key.ok) return key;
   if (value.order_id !== undefined) return uploadToOrder(ports, call, value, value.order_id, key.use);
+  // A purchase without a quote shows its order's id as `quote_id`, and may be called by it.
+  if (value.quote_id !== undefined && walletOfId("order", value.quote_id) !== undefined)
+    return uploadToOrder(ports, call, value, value.quote_id, key.use);
   if (value.quote_id !== undefined) return uploadOnQuote(ports, call, value, value.quote_id, key.use);
   return buyAndUpload(ports, call, value, key.use);
 }

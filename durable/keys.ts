@@ -1,0 +1,71 @@
+/**
+ * Keys a client gives a purchase: `Idempotency-Key`, and x402's `payment-identifier`. A key is bound to what the purchase is; the
+ * same key with other fields is refused and told which one differs (contract section 6).
+ */
+import { type Refusal, refuse } from "#contract/errors";
+import { findOrder, type Order } from "./orders.ts";
+import { compare } from "./rules/replay.ts";
+import type { Tx } from "./tx.ts";
+
+/** A key used for a purchase, and what the purchase was. */
+export interface KeyUse {
+  readonly route: string;
+  readonly key: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+/** Scopes are apart: no `Idempotency-Key` of a route can equal an identifier, whatever its characters. */
+export function identifierUse(path: string, id: string, fields: KeyUse["fields"]): KeyUse {
+  return { route: `payment-identifier ${path}`, key: id, fields };
+}
+
+/**
+ * One key per purchase: the same key with other fields is refused and says which field differs. Work that was refused leaves the
+ * key as it was, so that a corrected request may come under it.
+ */
+export function underKey<T extends { readonly ok: boolean }>(
+  tx: Tx,
+  use: KeyUse | undefined,
+  work: () => T,
+): T | Refusal {
+  if (!use) return work();
+  const known = tx.first<{ fields: string }>(
+    "SELECT fields FROM idempotency WHERE route = ? AND key = ?",
+    use.route,
+    use.key,
+  );
+  const verdict = known && compare(JSON.parse(known.fields) as Record<string, string>, use.fields);
+  if (verdict?.kind === "different")
+    return refuse("key_reused", `${nameOf(use)} was used before with another ${verdict.field}`, {
+      facts: { field: verdict.field },
+    });
+  const done = work();
+  if (done.ok && !known)
+    tx.run(
+      "INSERT INTO idempotency (route, key, fields, created_ms) VALUES (?, ?, ?, ?)",
+      use.route,
+      use.key,
+      JSON.stringify(use.fields),
+      tx.nowMs,
+    );
+  return done;
+}
+
+function nameOf(use: KeyUse): string {
+  return use.route.startsWith("/") ? "Idempotency-Key" : "payment-identifier";
+}
+
+/** The order that this identifier has made, unless its payment came to nothing: then the id is as good as new. */
+export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
+  const known = tx.first<{ order_id: string | null }>(
+    "SELECT order_id FROM idempotency WHERE route = ? AND key = ?",
+    use.route,
+    use.key,
+  );
+  const order = known?.order_id ? findOrder(tx, known.order_id) : undefined;
+  return order?.ended === "payment_refused" ? undefined : order;
+}
+
+export function rememberOrder(tx: Tx, use: KeyUse, orderId: string): void {
+  tx.run("UPDATE idempotency SET order_id = ? WHERE route = ? AND key = ?", orderId, use.route, use.key);
+}

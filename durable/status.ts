@@ -1,0 +1,28 @@
+/** How a payment stands, for whoever may ask: its wallet, or the holder of its order's ticket. Reads only. */
+import { type Refusal, refuse } from "#contract/errors";
+import { mustFind, type Order } from "./orders.ts";
+import { findPayment, type PaymentRecord } from "./payments.ts";
+import type { Tx } from "./tx.ts";
+
+export interface PaymentStatus {
+  readonly payment: PaymentRecord;
+  readonly order: Order;
+  /** Why it did not pay, where it did not. */
+  readonly reason: string | undefined;
+}
+
+/** `ofOrder`: the one order a ticket opens; another order's payment reads as absent. */
+export function paymentStatus(
+  tx: Tx,
+  paymentId: string,
+  ofOrder: string | undefined,
+): ({ ok: true } & PaymentStatus) | Refusal {
+  const row = tx.first<{ claim_key: string; reason: string | null }>(
+    "SELECT claim_key, reason FROM payments WHERE payment_id = ?",
+    paymentId,
+  );
+  const payment = row && findPayment(tx, row.claim_key);
+  if (!row || !payment || (ofOrder !== undefined && payment.orderId !== ofOrder))
+    return refuse("not_found", "no such payment of this wallet; one that never left us is forgotten");
+  return { ok: true, payment, order: mustFind(tx, payment.orderId), reason: row.reason ?? undefined };
+}
