@@ -184,7 +184,6 @@ describe("the memory", () => {
   test("is another chain's without the file", async () => {
     const directory = scratchDirectory();
     const first = await open({ stateFile: join(directory, "one.json") });
-    await sleep(1_000);
     const second = await open({ stateFile: join(directory, "two.json") });
     expect(second.identity).not.toBe(first.identity);
   });

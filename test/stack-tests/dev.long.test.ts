@@ -1,7 +1,7 @@
 /** `npm run dev` as a person runs it, over trivial Workers: it starts, remembers, refuses clearly and leaves nothing behind. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -27,6 +27,7 @@ const readySchema = z.object({
 
 /** A Worker that counts its visits in a Durable Object and shows what it was told. */
 function trivialWorker(directory: string): string {
+  if (existsSync(directory)) return join(directory, "wrangler.toml"); // A running wrangler watches it: left alone.
   mkdirSync(directory, { recursive: true });
   writeFileSync(
     join(directory, "index.ts"),

@@ -3,6 +3,7 @@
  *
  * Blocks come every two seconds, as on Base: a chain that mines at once hides every race a payment can lose.
  */
+import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -68,7 +69,7 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
       args: anvilArguments({
         port,
         chainId: CHAIN_ID,
-        bornAt: bornAt ?? Math.floor(Date.now() / 1000),
+        bornAt: bornAt ?? newBirth(),
         stateFile: options.stateFile,
         cacheDirectory: scratch,
       }),
@@ -84,6 +85,11 @@ export async function startChain(options: ChainOptions): Promise<Chain> {
     await stop();
     throw error;
   }
+}
+
+/** Some second of the last year: two chains begun in the same second still differ in their first block. */
+function newBirth(): number {
+  return Math.floor(Date.now() / 1000) - randomInt(365 * 24 * 3600);
 }
 
 /** Beside the state file if there is one, so that even a supervisor that is killed leaves nothing lying about. */

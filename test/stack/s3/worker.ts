@@ -1,5 +1,6 @@
 /** The local S3 as a Worker: plugs an R2 binding, accounts and the clock into the dialect, and prints one line a request. */
-import type { Credential, S3Door } from "../../../worker/s3-door/door.ts";
+import type { Credential } from "../../../worker/s3-door/credential.ts";
+import type { S3Door } from "../../../worker/s3-door/door.ts";
 import { handleS3 } from "../../../worker/s3-door/handle.ts";
 import { r2Store } from "../../../worker/s3-door/r2-store.ts";
 
