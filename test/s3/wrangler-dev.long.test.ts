@@ -53,9 +53,9 @@ describe("S3 under wrangler dev", () => {
     expect(head.headers.get("x-amz-checksum-sha256")).toBe(headers["x-amz-checksum-sha256"]);
   });
 
-  it("a 200 MiB body is not held in memory", { timeout: 120_000 }, async () => {
+  it("a 600 MiB body is not held in memory", { timeout: 120_000 }, async () => {
     const bucket = await makeBucket(subject);
-    const size = 200 * 1024 * 1024;
+    const size = 600 * 1024 * 1024;
     const piece = new Uint8Array(1024 * 1024).fill(7);
     const put = await presign(subject, `/${bucket}/larger`, {
       method: "PUT",
@@ -77,8 +77,8 @@ describe("S3 under wrangler dev", () => {
     const watch = setInterval(() => (peak = Math.max(peak, residentMiB(workers))), 50);
     await expectStatus(await fetch(url, sent as RequestInit), 200);
     clearInterval(watch);
-    // All processes together; held once it would be 200, and there are two hops that could hold it.
-    expect(peak - before).toBeLessThan(190);
+    // Of all processes together, garbage included; a plain R2 put without our code grows by some 280, ours by some 330.
+    expect(peak - before).toBeLessThan(480);
   });
 });
 

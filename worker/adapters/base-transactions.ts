@@ -41,8 +41,13 @@ export function buildSettlement(network: Network, job: SettlementJob, nonce: num
   return unsigned(network, nonce, fees, { to: network.usdc, gas: GAS_LIMIT, data });
 }
 
+/** More would not fit the gas that one transaction may reasonably ask for. */
+const BATCH_MAX = 50;
+
 /** A call that fails costs its neighbours nothing but gas; which ones paid is read from the logs. */
 export function buildBatch(network: Network, jobs: readonly SettlementJob[], nonce: number, fees: Fees) {
+  if (jobs.length === 0 || jobs.length > BATCH_MAX)
+    throw new Error(`invariant: a batch of ${jobs.length} payments; wanted 1 to ${BATCH_MAX}`);
   const calls = jobs.map((job) => ({
     target: network.usdc,
     allowFailure: true,

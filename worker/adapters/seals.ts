@@ -18,5 +18,17 @@ export function openSeals(keyHex: string): Seals {
     siwx: hmac(sha256, root, utf8ToBytes(LABELS.siwx)),
     session: hmac(sha256, root, utf8ToBytes(LABELS.session)),
   };
-  return { mac: (purpose, text) => bytesToHex(hmac(sha256, keys[purpose], utf8ToBytes(text))) };
+  const macOf = (purpose: SealPurpose, text: string) => bytesToHex(hmac(sha256, keys[purpose], utf8ToBytes(text)));
+  return {
+    seal: (purpose, text, digits) => macOf(purpose, text).slice(0, digits),
+    holds: (purpose, text, mac) => equal(mac, macOf(purpose, text).slice(0, mac.length)),
+  };
+}
+
+/** Time depends on the length alone. An empty seal holds nothing. */
+function equal(a: string, b: string): boolean {
+  if (a.length !== b.length || a.length === 0) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  return difference === 0;
 }

@@ -18,6 +18,11 @@ export function recoverTextSigner(text: string, signature: `0x${string}`): Walle
   return recover(() => hashMessage(text), signature);
 }
 
+/** What a contract wallet is asked about: the digest of typed data, or of a personal message. */
+export function digestOf(signed: TypedDataDefinition | string): `0x${string}` {
+  return typeof signed === "string" ? hashMessage(signed) : hashTypedData(signed);
+}
+
 function recover(digest: () => `0x${string}`, signature: `0x${string}`): Wallet | undefined {
   if (signature.length !== 132) return undefined;
   try {

@@ -2,7 +2,7 @@
  * Who is asking, and did they sign exactly this? Header and presigned-query authentication by the rules S3 applies, in the
  * order S3 applies them; anonymous requests are refused. sigv4.ts does the arithmetic.
  */
-import type { Credential, S3Door } from "./door.ts";
+import type { Credential } from "./credential.ts";
 import { S3Error } from "./errors.ts";
 import {
   ALGORITHM,
@@ -22,6 +22,13 @@ import { hostOf, type Target } from "./target.ts";
 const MAX_SKEW_MS = 15 * 60 * 1000;
 /** Seven days: the signing key itself is good for no longer (presigned URL limits). */
 const MAX_EXPIRES_SECONDS = 604_800;
+
+/** The part of the door that judging a signature needs. */
+interface Gate {
+  readonly credentials: (accessKeyId: string) => Credential | undefined;
+  readonly regions: readonly string[];
+  readonly now: () => number;
+}
 
 export interface Identity {
   readonly accessKeyId: string;
@@ -53,7 +60,7 @@ interface Claim {
   readonly payload: string;
 }
 
-export function authenticate(request: Request, target: Target, door: S3Door): Identity {
+export function authenticate(request: Request, target: Target, door: Gate): Identity {
   const { query } = target;
   const authorization = request.headers.get("authorization");
   const inQuery = query.has("X-Amz-Algorithm") || query.has("X-Amz-Signature") || query.has("X-Amz-Credential");
@@ -106,7 +113,7 @@ function prove(request: Request, target: Target, claim: Claim, credential: Crede
   };
 }
 
-function headerClaim(request: Request, authorization: string, door: S3Door): Claim {
+function headerClaim(request: Request, authorization: string, door: Gate): Claim {
   if (!authorization.startsWith("AWS4-")) {
     if (authorization.startsWith("AWS ")) throw unsupportedMechanism();
     throw new S3Error("InvalidArgument", "Unsupported Authorization Type");
@@ -148,7 +155,7 @@ function dateHeader(headers: Headers): string | undefined {
   return Number.isNaN(parsed) ? undefined : new Date(parsed).toISOString().replace(/[-:]|\.\d{3}/g, "");
 }
 
-function queryClaim(request: Request, target: Target, door: S3Door): Claim {
+function queryClaim(request: Request, target: Target, door: Gate): Claim {
   const malformed = (message: string) => new S3Error("AuthorizationQueryParametersError", message);
   const need = (name: string): string => {
     const value = target.query.get(`X-Amz-${name}`);
@@ -182,7 +189,7 @@ function queryClaim(request: Request, target: Target, door: S3Door): Claim {
 
 type MalformedCode = "AuthorizationHeaderMalformed" | "AuthorizationQueryParametersError";
 
-function readCredential(text: string, door: S3Door, code: MalformedCode): { accessKeyId: string; scope: Scope } {
+function readCredential(text: string, door: Gate, code: MalformedCode): { accessKeyId: string; scope: Scope } {
   const prefix = malformedPrefix(code);
   const parts = text.split("/");
   const [accessKeyId, date, region, service, terminator] = parts.slice(-5);

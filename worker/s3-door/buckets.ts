@@ -1,10 +1,13 @@
 /** CreateBucket, HeadBucket, DeleteBucket, GetBucketLocation, ListBuckets. */
+
+import { refuseLegacyAcl } from "./acl.ts";
 import { readDocument } from "./body.ts";
 import { expectOwner, findBucket, openBucket } from "./bucket-access.ts";
 import { checkTagging, newBucketConfigs } from "./bucket-config.ts";
 import { isBucketName } from "./bucket-name.ts";
 import type { Call } from "./door.ts";
 import { S3Error } from "./errors.ts";
+import { removeParts } from "./multipart-upload.ts";
 import { BUCKETS, type BucketRecord, bucketName, freshId, objectsPrefix, uploadsPrefix } from "./records.ts";
 import { eachNode, leaf, parseXml, type XmlNode, xmlResponse } from "./xml.ts";
 
@@ -77,15 +80,6 @@ function bucketRegion(call: Call, constraint: string | undefined): string {
   return region;
 }
 
-/** Since April 2023 a new bucket has ACLs off; only the two canned ACLs that change nothing are taken. */
-export function refuseLegacyAcl(headers: Headers): void {
-  const acl = headers.get("x-amz-acl");
-  const grants = [...headers.keys()].some((name) => name.startsWith("x-amz-grant-"));
-  if (grants || (acl !== null && acl !== "private" && acl !== "bucket-owner-full-control")) {
-    throw new S3Error("AccessControlListNotSupported");
-  }
-}
-
 export async function headBucket(call: Call): Promise<Response> {
   const { region } = await openBucket(call);
   const headers = {
@@ -102,8 +96,11 @@ export async function deleteBucket(call: Call): Promise<Response> {
   for await (const _ of store.scan(objectsPrefix(id))) {
     throw new S3Error("BucketNotEmpty", undefined, { BucketName: name });
   }
-  // S3 lets a bucket go with uploads in progress; they can never be completed. Their records go with it.
-  for await (const upload of store.scan(uploadsPrefix(id))) await store.remove(upload.name);
+  // S3 lets a bucket go with uploads in progress; they can never be completed, and what they hold goes with it.
+  for await (const upload of store.scan(uploadsPrefix(id))) {
+    await store.remove(upload.name);
+    await removeParts(store, upload.name.slice(uploadsPrefix(id).length), new Set());
+  }
   await store.remove(bucketName(name));
   return new Response(null, { status: 204 });
 }

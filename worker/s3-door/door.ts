@@ -1,13 +1,8 @@
 /** What a host plugs into the dialect, and what one call carries through it. */
 import type { Identity } from "./authenticate.ts";
+import type { Credential } from "./credential.ts";
 import type { S3Store } from "./store.ts";
 import type { Target } from "./target.ts";
-
-export interface Credential {
-  readonly secretAccessKey: string;
-  /** Twelve digits, as AWS account ids are; `x-amz-expected-bucket-owner` is compared with it. */
-  readonly accountId: string;
-}
 
 export interface S3Door {
   readonly store: S3Store;

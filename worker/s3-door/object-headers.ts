@@ -1,6 +1,7 @@
 /** The headers of a write that are kept with the object, and the ones that ask for what this dialect does not have. */
+
+import { refuseLegacyAcl } from "./acl.ts";
 import { checkTagPairs } from "./bucket-config.ts";
-import { refuseLegacyAcl } from "./buckets.ts";
 import { S3Error } from "./errors.ts";
 
 export const MAX_KEY_BYTES = 1024;

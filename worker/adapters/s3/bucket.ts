@@ -25,7 +25,11 @@ export async function ensureBucket(s3: S3Client, bucket: Bucket): Promise<End> {
     headers: { "x-amz-object-ownership": "BucketOwnerEnforced" },
     body: locationConstraint(bucket.region),
   });
-  if (created.ok) return tagThenApply(s3, bucket);
+  if (created.ok) {
+    // us-east-1 answers 200 for a bucket one has already: between our look and our create another wallet may have tagged it.
+    const now = await ownerOf(s3, bucket);
+    return now === "taken" ? { end: "taken" } : tagThenApply(s3, bucket);
+  }
   if (created.ok === undefined) return { end: "unknown", detail: created.detail };
   // Two first payments raced: the other one made it. Same wallet, same name, so tagging twice is tagging once.
   if (created.code === "BucketAlreadyOwnedByYou") return tagThenApply(s3, bucket);
