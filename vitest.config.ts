@@ -1,3 +1,4 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
 /**
@@ -10,6 +11,15 @@ const long = process.env["MNEMOSPARK_TEST_LONG"] === "1";
 export default defineConfig({
   test: {
     projects: [
+      ...(long
+        ? []
+        : [
+            {
+              plugins: [cloudflareTest({ wrangler: { configPath: "./test/durable/wrangler.toml" } })],
+              // One worker for all files: objects are told apart by names that no two tests share.
+              test: { name: "workerd", isolate: false, include: ["test/durable/**/*.test.ts"] },
+            },
+          ]),
       {
         test: {
           name: "node",

@@ -4,6 +4,7 @@
  * beside it. Sizes are bytes, amounts decimal strings of micro-USDC, times ISO 8601 unless the field says seconds.
  */
 import * as z from "zod";
+import { StorageReceipt } from "./artefacts.ts";
 import {
   DOWNLOAD_URL_TTL_MAX_S,
   IDEMPOTENCY_KEY_CHARS_MAX,
@@ -12,6 +13,7 @@ import {
   OBJECT_ID_CHARS_MAX,
   WRAPPED_DEK_CHARS_MAX,
 } from "./limits.ts";
+import { SiwxChallenge } from "./siwx.ts";
 import { isAgentId, objectKeyFault, parseWallet, type Wallet } from "./wallet.ts";
 
 const WalletAddress = z
@@ -144,6 +146,7 @@ export type SettleRequest = z.infer<typeof SettleRequest>;
 export const SettleReply = z.object({
   quote_id: z.string(),
   order_id: z.string(),
+  payment_id: z.string(),
   wallet_address: z.string(),
   trans_id: z.string(),
   network: z.string(),
@@ -234,6 +237,8 @@ export const PendingReply = z.object({
   order_id: z.string(),
   ticket: z.string(),
   trans_id: z.string().optional(),
+  /** Where to ask how it stands, by wallet proof, sign-in, session or this ticket. */
+  status_url: z.string(),
   retry_after_s: z.number(),
   message: z.string(),
 });
@@ -261,6 +266,8 @@ export const ConfirmReply = UploadReply.omit({ plan: true, upload_url: true, upl
   content_sha256: z.string(),
   s3_key: z.string(),
   confirmation_required: z.literal(false),
+  /** Signed by the service, where it has a receipt key. */
+  receipt: StorageReceipt.optional(),
 });
 export type ConfirmReply = z.infer<typeof ConfirmReply>;
 
@@ -358,6 +365,47 @@ export const DeleteReply = z.object({
 });
 export type DeleteReply = z.infer<typeof DeleteReply>;
 
+/** GET /payments/{id}. */
+export const PaymentReply = z.object({
+  payment_id: z.string(),
+  /** `pending`: wait, do not pay again. `void`: did not pay so far, still watched. `credited`: paid for nothing, kept as credit. */
+  payment_state: z.enum(["pending", "settled", "void", "dead", "credited", "withdrawn"]),
+  amount: z.string(),
+  network: z.string(),
+  asset: z.string(),
+  payer: z.string(),
+  trans_id: z.string().optional(),
+  block_number: z.string().optional(),
+  reason: z.string().optional(),
+  order_id: z.string(),
+  order_state: z.string(),
+  object_key: z.string(),
+  agent_id: z.string(),
+  paid_through: z.string().optional(),
+  retry_after_s: z.number().optional(),
+});
+export type PaymentReply = z.infer<typeof PaymentReply>;
+
+/** GET /auth/challenge: for which request the sign-in will be. */
+export const ChallengeRequest = z.strictObject({
+  method: z.enum(["GET", "POST"]).default("POST"),
+  path: z.string().max(512).default("/auth/session"),
+});
+
+export const ChallengeReply = z.object({ extensions: z.object({ "sign-in-with-x": SiwxChallenge }) });
+export type ChallengeReply = z.infer<typeof ChallengeReply>;
+
+/** POST /auth/session. */
+export const SessionRequest = z.strictObject({ wallet_address: WalletAddress.optional() });
+export const SessionReply = z.object({
+  token: z.string(),
+  token_type: z.literal("Bearer"),
+  scope: z.literal("read"),
+  wallet_address: z.string(),
+  expires_at: z.string(),
+});
+export type SessionReply = z.infer<typeof SessionReply>;
+
 export const Problem = z.object({
   type: z.string(),
   title: z.string(),
@@ -381,5 +429,7 @@ export const HealthReply = z.object({
   pay_to: z.string(),
   regions: z.array(z.string()),
   rate_card: z.string(),
+  /** Whose signature is on offers and receipts, where they are given. */
+  receipt_signer: z.string().optional(),
 });
 export type HealthReply = z.infer<typeof HealthReply>;

@@ -22,6 +22,8 @@ export function bytesToBase64(bytes: Uint8Array): string {
 export function base64ToBytes(text: string): Uint8Array | undefined {
   if (!STANDARD.test(text)) return undefined;
   const binary = atob(text);
+  // Bits that no byte uses may be anything to `atob`; here they are zero, as every encoder writes them (RFC 4648 section 3.5).
+  if (btoa(binary) !== text) return undefined;
   return Uint8Array.from(binary, (char) => char.charCodeAt(0));
 }
 

@@ -204,6 +204,13 @@ export const REFUSALS = {
     title: "Payments cannot be settled now; nothing was charged",
     next: wait,
   },
+  proof_unverifiable: {
+    status: 503,
+    retryable: true,
+    error: "unavailable",
+    title: "A contract wallet cannot be asked now",
+    next: wait,
+  },
   storage_unavailable: {
     status: 503,
     retryable: true,

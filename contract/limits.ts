@@ -33,6 +33,13 @@ export const RATE_CARD_AGE_MAX_S = 7 * 86_400;
 export const PROOF_AGE_MAX_S = 300;
 export const PROOF_SKEW_S = 60;
 
+/** A sign-in challenge is answered by a program within seconds; its nonce is remembered this long at most. */
+export const SIWX_TTL_S = 300;
+/** Edge machines' clocks against each other. */
+export const SIWX_SKEW_S = 30;
+/** A read session: long enough for one task of an agent, short enough to lose. */
+export const SESSION_TTL_S = 900;
+
 /** x402 `maxTimeoutSeconds` we ask for. */
 export const PAYMENT_TIMEOUT_S = 120;
 /** An authorization must outlive the settlement itself: a few blocks and a slow endpoint. */

@@ -83,7 +83,8 @@ export function decodeProof(header: string): WalletProof | undefined {
   if (!envelope.success || !payload?.success) return undefined;
   const { data } = payload;
   const wallet = parseWallet(data.walletAddress);
-  const signature = /^(?:0x)?([0-9a-fA-F]{130})$/.exec(envelope.data.signature)?.[1];
+  // 65 bytes, or whatever a contract wallet (ERC-1271) asks for.
+  const signature = /^(?:0x)?((?:[0-9a-fA-F]{2}){65,1024})$/.exec(envelope.data.signature)?.[1];
   if (!wallet || !signature || parseWallet(envelope.data.address) !== wallet) return undefined;
   return {
     version: data.version ?? "1",

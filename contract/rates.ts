@@ -5,8 +5,19 @@
 import * as z from "zod";
 
 const Dollars = z.string().regex(/^[0-9]{1,9}(?:\.[0-9]{1,12})?$/);
-/** AWS bills tiers cumulatively; `upToGb` of the last tier is absent. */
-const Tiers = z.array(z.object({ upToGb: z.number().int().positive().optional(), usd: Dollars })).min(1);
+/** AWS bills tiers cumulatively; `upToGb` of the last tier is absent. A closed last tier would give away what lies above it. */
+const Tiers = z
+  .array(z.object({ upToGb: z.number().int().positive().optional(), usd: Dollars }))
+  .min(1)
+  .refine(
+    (tiers) => tiers.every(({ upToGb }, index) => (upToGb === undefined) === (index === tiers.length - 1)),
+    "wanted upToGb in every tier but the last",
+  )
+  .refine(
+    (tiers) =>
+      tiers.every(({ upToGb }, index) => index === 0 || (upToGb ?? Infinity) > (tiers[index - 1]?.upToGb ?? 0)),
+    "wanted tiers that rise",
+  );
 
 export const RegionRates = z.object({
   /** Per GB-month; AWS's GB is 2^30 bytes. */

@@ -7,6 +7,7 @@
  */
 import * as z from "zod";
 import { base64ToJson, jsonToBase64 } from "./base64.ts";
+import type { Extensions } from "./extensions.ts";
 import { PAYMENT_HEADER_BYTES_MAX, PAYMENT_TIMEOUT_S } from "./limits.ts";
 import { formatMicroUsdc, type MicroUsdc, parseMicroUsdc } from "./money.ts";
 import { parseWallet, type Wallet } from "./wallet.ts";
@@ -141,12 +142,13 @@ export function requirementsOf(ask: Ask): Requirements {
   };
 }
 
-export function paymentRequired(ask: Ask, error: string): PaymentRequired {
+export function paymentRequired(ask: Ask, error: string, extensions?: Extensions): PaymentRequired {
   return {
     x402Version: 2,
     error,
     resource: { url: ask.resourceUrl, description: ask.description, mimeType: "application/json" },
     accepts: [requirementsOf(ask)],
+    ...(extensions === undefined ? {} : { extensions }),
   };
 }
 
@@ -208,6 +210,8 @@ export interface Payment {
   readonly resourceUrl: string | undefined;
   readonly authorization: Authorization;
   readonly signature: `0x${string}`;
+  /** As the client wrote them; v1 has none. */
+  readonly extensions?: Extensions | undefined;
 }
 
 /** Which header families the answer goes out in: those the request used. */
@@ -267,6 +271,7 @@ function parsePayment(json: unknown): Payment | string {
       nonce: raw.nonce.toLowerCase() as `0x${string}`,
     },
     signature: signature as `0x${string}`,
+    extensions: data.x402Version === 2 ? (data.extensions ?? undefined) : undefined,
   };
 }
 
@@ -285,6 +290,7 @@ export interface SettlementReceipt {
   readonly amount: string;
   readonly asset: string;
   readonly errorReason?: string;
+  readonly extensions?: Extensions;
 }
 
 export function encodeReceipt(receipt: SettlementReceipt): string {

@@ -190,6 +190,11 @@ export class Lane {
       .map((row) => row.nonce);
   }
 
+  /** Nonces the chain has not passed are open, whatever was seen before. */
+  reopenFrom(chainCount: number): void {
+    this.#sql.exec("UPDATE slots SET open = 1 WHERE nonce >= ? AND open = 0", chainCount);
+  }
+
   close(nonce: number): void {
     this.#sql.exec("UPDATE slots SET open = 0 WHERE nonce = ?", nonce);
   }

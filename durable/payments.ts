@@ -140,7 +140,7 @@ function open(tx: Tx, claim: Claim, wanted: Wanted, quote: Quote | undefined): B
   if (quote) linkQuote(tx, quote.quoteId, order.orderId);
   const payment = insertPayment(tx, claim, order, { state: "open", reviewMs: tx.nowMs + SETTLE_REVIEW_AFTER_MS });
   tx.record("payment.claimed", { claim_key: claim.claimKey, order_id: order.orderId, amount: wanted.amount });
-  return { ok: true, begun: "open", job: jobOf(payment), payment, order };
+  return { ok: true, begun: "open", job: { ...jobOf(payment), ask: "first" }, payment, order };
 }
 
 export function insertPayment(
@@ -299,7 +299,9 @@ export function reviewedRows(tx: Tx, state: PaymentState, atMost: number): Payme
 /** Payments whose outcome is due to be asked for. */
 export function duePayments(tx: Tx, atMost: number): SettlementJob[] {
   const states = ["open", "reopened", "void"] as const;
-  return states.flatMap((state) => reviewedRows(tx, state, atMost)).map(jobOf);
+  return states
+    .flatMap((state) => reviewedRows(tx, state, atMost))
+    .map((payment) => ({ ...jobOf(payment), ...(payment.state === "void" ? { ask: "look" as const } : {}) }));
 }
 
 export function paymentOf(tx: Tx, order: Order): PaymentRecord {

@@ -66,13 +66,16 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   readonly #dropped = new Map<ClaimKey, { reason: string; detail: string }>();
   #pumping: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
+  /** When the alarm is set for; in the past: not set. */
+  #alarmMs = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     migrateRelayer(ctx.storage);
     this.#lane = new Lane(ctx.storage.sql);
     ctx.blockConcurrencyWhile(async () => {
-      if ((await ctx.storage.getAlarm()) === null) this.#rearm();
+      this.#alarmMs = (await ctx.storage.getAlarm()) ?? 0;
+      this.#rearm();
     });
   }
 
@@ -120,6 +123,7 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
+    this.#alarmMs = 0;
     try {
       if (this.#lane.count("queued") > 0) await this.#pump();
       await this.#look(true);
@@ -157,16 +161,24 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     const address = this.#address();
     const nowS = BigInt(Math.floor(clock.nowMs() / 1000));
     const checked = await Promise.all(
-      queued.map(async (job) => ({
-        job,
-        fault: await rpc.simulate(job.authorization, job.signature, address),
-        hasCode: job.alone || (await rpc.hasCode(job.authorization.from)),
-        balance: await rpc.balanceOfUsdc(job.authorization.from),
-      })),
+      queued.map(async (job) => {
+        try {
+          const [fault, hasCode, balance] = await Promise.all([
+            rpc.simulate(job.authorization, job.signature, address),
+            job.alone || rpc.hasCode(job.authorization.from),
+            rpc.balanceOfUsdc(job.authorization.from),
+          ]);
+          return [{ job, fault, hasCode, balance }];
+        } catch (error) {
+          // Each stands alone: a payer whose contract the endpoint chokes on must not keep the others from paying.
+          this.#giveBack(job, "settlement_unavailable", error instanceof Error ? error.message : String(error));
+          return [];
+        }
+      }),
     );
     const ready: Job[] = [];
     const promised = new Map<string, bigint>();
-    for (const { job, fault, hasCode, balance } of checked) {
+    for (const { job, fault, hasCode, balance } of checked.flat()) {
       const { from, value, validBeforeS } = job.authorization;
       if (fault !== undefined) {
         // Somebody may have submitted it for us in this very moment; then it has paid.
@@ -257,6 +269,8 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   }
 
   async #look(review: boolean): Promise<void> {
+    // A reorg may have taken a transaction that was done with; until it is sent again, every later nonce waits behind the gap.
+    if (review) this.#lane.reopenFrom(await this.#world().rpc.transactionCount(this.#address(), "latest"));
     const nonces = this.#lane.openNonces();
     const versions = nonces.flatMap((nonce) => this.#lane.versions(nonce));
     const receipts = await this.#world().rpc.receipts(versions.map((version) => version.hash));
@@ -264,8 +278,13 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
       const at = versions.findIndex((version, index) => version.nonce === nonce && receipts[index] !== undefined);
       const version = versions[at];
       const receipt = receipts[at];
-      if (version && receipt) await this.#mined(nonce, version.carries, receipt);
-      else await this.#unmined(nonce, review);
+      try {
+        if (version && receipt) await this.#mined(nonce, version.carries, receipt);
+        else await this.#unmined(nonce, review);
+      } catch (error) {
+        // Endpoints that contradict each other about one transfer say nothing about the next.
+        console.error(JSON.stringify({ code: "relayer_slot_unjudged", nonce, detail: String(error) }));
+      }
     }
   }
 
@@ -320,6 +339,8 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     const raw = this.ctx.storage.transactionSync(() => {
       const [newest] = this.#lane.versions(nonce);
       if (!newest || clock.nowMs() - newest.signedMs <= STUCK_AFTER_MS) return undefined;
+      // Offered enough already: something else holds it up, and a dearer version would only be dearer.
+      if (newest.fees.maxFeePerGas >= market.maxFeePerGas) return undefined;
       const fees = bumped(newest.fees, market);
       const jobs = this.#lane.jobsOf(nonce);
       const [first] = jobs;
@@ -408,14 +429,18 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     const { sql } = this.ctx.storage;
     const kept = sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'address'").toArray()[0]?.value;
     const address = parseWallet(kept ?? this.ctx.id.name);
-    if (!address) throw new Error("invariant: a relayer object is named by its address");
+    // Another spelling would be another object, and two lanes would take the same nonces.
+    if (!address || address !== (this.ctx.id.name ?? address))
+      throw new Error("invariant: a relayer object is named by its lower-case address");
     if (kept === undefined) sql.exec("INSERT INTO meta (key, value) VALUES ('address', ?)", address);
     return address;
   }
 
-  /** As long as something is under way, look again soon. */
+  /** As long as something is under way, look again soon; whoever comes after never puts off the look at those before. */
   #rearm(): void {
     const busy = this.#lane.openNonces().length > 0 || this.#lane.count("queued") > 0;
-    if (busy) void this.ctx.storage.setAlarm(Date.now() + REVIEW_MS);
+    if (!busy || this.#alarmMs > Date.now()) return;
+    this.#alarmMs = Date.now() + REVIEW_MS;
+    void this.ctx.storage.setAlarm(this.#alarmMs);
   }
 }

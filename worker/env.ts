@@ -5,18 +5,21 @@
 import * as z from "zod";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { firstIssue, type Network, networkOf } from "#contract/x402";
+import { revertReason } from "#rules/revert";
 import { dispatch } from "../durable/dispatch.ts";
-import type { Clock, Policy } from "../durable/ports.ts";
+import type { Chain, Clock, Policy } from "../durable/ports.ts";
 import type { RelayerObject, RelayerPorts } from "../durable/relayer.ts";
 import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
 import { openSecrets } from "./adapters/aws-secrets.ts";
+import { type ContractSigned, openContractSigned } from "./adapters/base/contract-wallet.ts";
 import { buildBatch, buildCancel, buildSettlement } from "./adapters/base-transactions.ts";
 import { openChain } from "./adapters/base-usdc.ts";
+import { openFacilitator } from "./adapters/facilitator.ts";
 import { openRates } from "./adapters/rate-card.ts";
-import { openStore } from "./adapters/s3/store.ts";
 import { openReceipts } from "./adapters/receipts.ts";
+import { openStore } from "./adapters/s3/store.ts";
 import { openSeals } from "./adapters/seals.ts";
-import { recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
+import { digestOf, recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
 import { openTickets } from "./adapters/tickets.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import type { Ports, Receipts, WalletRemote } from "./flow/ports.ts";
@@ -43,8 +46,11 @@ const Settings = z.object({
   PAY_TO: Address,
   MARKUP_PERCENT: Whole.transform(BigInt),
   PRICE_MIN_MICRO_USDC: Whole.transform(BigInt),
-  /** `<relayer address>=<secret id>`, comma separated. */
-  RELAYERS: List,
+  /** Transfers above this are believed when two RPC endpoints agree; 1 USDC where there are several. */
+  QUORUM_ABOVE_MICRO_USDC: Whole.transform(BigInt).optional(),
+  /** `<relayer address>=<secret id>`, comma separated. Either these or a facilitator settle. */
+  RELAYERS: List.optional(),
+  FACILITATOR_URL: z.url().optional(),
   FEE_CEILING_GWEI: Whole.default("50").transform((gwei) => BigInt(gwei) * 1_000_000_000n),
   /** Payments above this are believed at the `safe` head only; 10 USDC. */
   SAFE_ABOVE_MICRO_USDC: Whole.default("10000000").transform(BigInt),
@@ -71,6 +77,9 @@ interface Opened {
   readonly network: Network;
   readonly policy: Policy;
   readonly relayers: ReadonlyMap<Wallet, string>;
+  /** Instead of relayers. */
+  readonly facilitator: Chain | undefined;
+  readonly contractSigned: ContractSigned;
   readonly receipts: Receipts | undefined;
 }
 
@@ -94,7 +103,9 @@ function parse(env: Env): Opened {
   return {
     settings,
     network,
-    relayers: new Map(settings.RELAYERS.map((entry) => keyPlaceOf("RELAYERS", entry))),
+    relayers: new Map((settings.RELAYERS ?? []).map((entry) => keyPlaceOf("RELAYERS", entry))),
+    facilitator: facilitatorOf(settings, network),
+    contractSigned: openContractSigned(network, settings.RPC_URLS),
     receipts: settings.RECEIPTS === undefined ? undefined : receiptsOf(settings, settings.RECEIPTS),
     policy: {
       payTo: settings.PAY_TO,
@@ -104,6 +115,23 @@ function parse(env: Env): Opened {
       defaultRegion: settings.S3_REGIONS[0] ?? "",
     },
   };
+}
+
+const rpcOf = (settings: Settings, network: Network) =>
+  openChain(network, settings.RPC_URLS, { quorumAboveMicroUsdc: settings.QUORUM_ABOVE_MICRO_USDC });
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** Exactly one way to settle: with two, a claim could be with both. */
+function facilitatorOf(settings: Settings, network: Network): Chain | undefined {
+  const { FACILITATOR_URL: url, RELAYERS } = settings;
+  if ((url === undefined) === (RELAYERS === undefined))
+    throw new Misconfigured("Exactly one of RELAYERS and FACILITATOR_URL must be set");
+  if (settings.QUORUM_ABOVE_MICRO_USDC !== undefined && new Set(settings.RPC_URLS).size < 2)
+    throw new Misconfigured("QUORUM_ABOVE_MICRO_USDC needs two RPC_URLS");
+  if (url === undefined) return undefined;
+  const rpc = rpcOf(settings, network);
+  return openFacilitator({ url, network, rpc, clock, resourceUrl: settings.PUBLIC_URL, reasonOf: revertReason, pause });
 }
 
 function keyPlaceOf(setting: string, entry: string): [Wallet, string] {
@@ -135,8 +163,8 @@ const storeOf = ({ settings }: Opened) =>
     endpoint: settings.S3_ENDPOINT,
   });
 
-function chainOf(env: Env, { relayers }: Opened): WalletPorts["chain"] {
-  return dispatch([...relayers.keys()], (address) => env.RELAYER.getByName(address));
+function chainOf(env: Env, { relayers, facilitator }: Opened): Chain {
+  return facilitator ?? dispatch([...relayers.keys()], (address) => env.RELAYER.getByName(address));
 }
 
 export function openPorts(env: Env): Ports {
@@ -156,6 +184,8 @@ export function openPorts(env: Env): Ports {
     seals: openSeals(settings.TICKET_KEY),
     receipts: opened.receipts,
     signerOfText: recoverTextSigner,
+    contractSigned: (signed, signature, address) =>
+      opened.contractSigned(address, digestOf(signed as Parameters<typeof digestOf>[0]), signature),
     signerOf: (data, signature) => recoverSigner(data as Parameters<typeof recoverSigner>[0], signature),
   };
 }
@@ -171,12 +201,12 @@ export function openRelayerPorts(env: Env, address: string): RelayerPorts {
   const wallet = parseWallet(address);
   return {
     clock,
-    rpc: openChain(network, settings.RPC_URLS),
+    rpc: rpcOf(settings, network),
     secrets: secretsOf(settings),
     secretId: (wallet && opened.relayers.get(wallet)) ?? "",
     feeCeilingWei: settings.FEE_CEILING_GWEI,
     safeAbove: settings.SAFE_ABOVE_MICRO_USDC,
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    pause,
     build: {
       pay: (job, nonce, fees) => buildSettlement(network, job, nonce, fees),
       batch: (jobs, nonce, fees) => buildBatch(network, jobs, nonce, fees),

@@ -2,10 +2,13 @@
 import { Hono } from "hono";
 import type { HealthReply } from "#contract/api";
 import { jsonReply, problem, readCall } from "./door.ts";
+import { challenge, session } from "./flow/auth.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
+import { openapi, wellKnown } from "./flow/discovery.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import { download, list, remove } from "./flow/objects.ts";
+import { payment } from "./flow/payment.ts";
 import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
 import { settle } from "./flow/settle.ts";
@@ -33,9 +36,15 @@ export function routes(openPorts: () => Ports): Hono {
   on(["POST"], "/payment/settle", settle);
   on(["POST"], "/storage/upload", upload);
   on(["POST"], "/storage/upload/confirm", confirm);
+  on(["GET"], "/payments/:id", payment);
   on(["GET", "POST"], "/storage/ls", list);
   on(["GET", "POST"], "/storage/download", download);
   on(["POST", "DELETE"], "/storage/delete", remove);
+
+  on(["GET"], "/auth/challenge", challenge);
+  on(["POST"], "/auth/session", session);
+  on(["GET"], "/openapi.json", openapi);
+  on(["GET"], "/.well-known/x402", wellKnown);
 
   app.get("/healthz", (context) => context.json(health(openPorts())));
   app.all("/healthz", (context) =>
@@ -65,5 +74,6 @@ function health(ports: Ports): HealthReply {
     pay_to: ports.policy.payTo,
     regions: [...ports.policy.regions],
     rate_card: card.ok ? card.card.version : card.detail,
+    ...(ports.receipts === undefined ? {} : { receipt_signer: ports.receipts.signer }),
   };
 }

@@ -12,6 +12,10 @@ import type { RegionRates } from "#contract/rates";
 /** AWS bills storage and transfer by the binary gigabyte ("1 GB = 2^30 bytes", S3 billing reports). */
 const GB = 1n << 30n;
 const PICO_PER_MICRO = 1_000_000n;
+/** Requests are priced by the thousand. */
+const THOUSAND = 1000n;
+/** All parts are kept over this common denominator, in pico-dollars, until the one rounding. */
+const UNIT = GB * THOUSAND;
 
 /** Writes and reads that belong to one period of one object: PUT, and per download GET, confirm's HEAD and one renewal's HEAD. */
 const WRITES = 1n + BigInt(INCLUDED_LISTS);
@@ -33,12 +37,11 @@ export interface Price {
 }
 
 export function priceOfPeriod(sizeBytes: bigint, rates: RegionRates, policy: PricePolicy): Price {
-  // All parts are kept over the common denominator GB, in pico-dollar x GB, until the one rounding.
-  const storage = tiered(sizeBytes, rates.storageGbMonth);
-  const egress = tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb);
-  const requests = ((WRITES * pico(rates.writePer1000) + READS * pico(rates.readPer1000)) * GB) / 1000n;
+  const storage = tiered(sizeBytes, rates.storageGbMonth) * THOUSAND;
+  const egress = tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb) * THOUSAND;
+  const requests = (WRITES * pico(rates.writePer1000) + READS * pico(rates.readPer1000)) * GB;
   const cost = storage + egress + requests;
-  const marked = divCeil(cost * (100n + policy.markupPercent), 100n * GB * PICO_PER_MICRO);
+  const marked = divCeil(cost * (100n + policy.markupPercent), 100n * UNIT * PICO_PER_MICRO);
   const total = marked > policy.minimum ? marked : policy.minimum;
   const parts = { storage: toMicro(storage), egress: toMicro(egress), requests: toMicro(requests) };
   return {
@@ -68,8 +71,8 @@ function min(a: bigint, b: bigint): bigint {
 }
 
 /** Parts are shown rounded down; the rounding up of the total lands in the markup line. */
-function toMicro(picoGb: bigint): MicroUsdc {
-  return picoGb / (GB * PICO_PER_MICRO);
+function toMicro(picoUnits: bigint): MicroUsdc {
+  return picoUnits / (UNIT * PICO_PER_MICRO);
 }
 
 /** "0.023" -> 23_000_000_000 pico-dollars; the card's schema admits at most twelve decimals. */

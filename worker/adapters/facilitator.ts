@@ -68,111 +68,43 @@ interface Submission {
 }
 
 export function openFacilitator(options: FacilitatorOptions): Chain {
-  const { rpc, clock, pause } = options;
-  const http = httpOf(options);
+  return new Facilitator(options);
+}
+
+class Facilitator implements Chain {
+  readonly #options: FacilitatorOptions;
+  readonly #http: ReturnType<typeof httpOf>;
   /** Claims with a /settle under way, and until when at the latest: a request that was cut off never tells. */
-  const submitting = new Map<ClaimKey, number>();
+  readonly #submitting = new Map<ClaimKey, number>();
 
-  const ageMs = (job: SettlementJob) => clock.nowMs() - job.claimedMs;
-  const isFirst = (job: SettlementJob) => job.ask === "first" && ageMs(job) < FIRST_WITHIN_MS;
-  const look = (job: SettlementJob) => rpc.findTransfer(job.authorization, job.claimedMs);
-
-  function maySubmit(job: SettlementJob): boolean {
-    if ((submitting.get(job.claimKey) ?? 0) > clock.nowMs()) return false;
-    if (!isFirst(job) && ageMs(job) < AGAIN_AFTER_MS) return false;
-    return job.authorization.validBeforeS > BigInt(Math.floor(clock.nowMs() / 1000)) + LAST_SUBMIT_S;
+  constructor(options: FacilitatorOptions) {
+    this.#options = options;
+    this.#http = httpOf(options);
   }
 
-  function submit(job: SettlementJob): Submission {
-    const submission: Submission = { txHash: undefined, failedMs: undefined };
-    submitting.set(job.claimKey, clock.nowMs() + SETTLE_TIMEOUT_MS);
-    void http
-      .post("/settle", job, Settled, SETTLE_TIMEOUT_MS)
-      .then((said) => {
-        if (/^0x[0-9a-fA-F]{64}$/.test(said?.transaction ?? "")) submission.txHash = said?.transaction as `0x${string}`;
-        // No answer leaves it open for as long as the caller waits; a "no" only shortens the wait.
-        if (said && !said.success && said.errorReason !== "settlement_pending") submission.failedMs = clock.nowMs();
-      })
-      .finally(() => submitting.delete(job.claimKey));
-    return submission;
-  }
-
-  async function watch(
-    job: SettlementJob,
-    deadlineMs: number,
-    submission: Submission | undefined,
-  ): Promise<SettlementEnd> {
-    for (;;) {
-      const proof = await look(job).catch(() => undefined);
-      if (proof) return { end: "settled", proof };
-      const leftMs = deadlineMs - clock.nowMs();
-      const given = submission?.failedMs !== undefined && clock.nowMs() - submission.failedMs > LINGER_MS;
-      if (leftMs <= 0 || given) return { end: "unknown", txHash: submission?.txHash };
-      await pause(Math.min(POLL_MS, leftMs));
-    }
-  }
-
-  /** Our own checks, then the facilitator's: everything that can be known before /settle. */
-  async function vet(job: SettlementJob): Promise<SettlementEnd | undefined> {
-    const unavailable = (detail: string) => refused("settlement_unavailable", detail, false);
-    try {
-      const fault = await rpc.simulate(job.authorization, job.signature, job.authorization.to);
-      if (fault !== undefined) {
-        // Somebody may have submitted it for us in this very moment; then it has paid.
-        const proof = await look(job);
-        return proof ? { end: "settled", proof } : refused(options.reasonOf(fault), fault, false);
-      }
-    } catch (error) {
-      return unavailable(String(error));
-    }
-    if (!(await http.supports()))
-      return unavailable(`the facilitator does not settle exact on ${options.network.caip2}`);
-    const said = await http.post("/verify", job, Verified, VERIFY_TIMEOUT_MS);
-    if (said?.isValid !== false) return undefined;
-    // The signature is in other hands now: no longer as if it had never left us.
-    const proof = await look(job).catch(() => undefined);
-    if (proof) return { end: "settled", proof };
-    const reason = (said.invalidReason ?? "invalid_payment").slice(0, 100);
-    return refused(reason, (said.invalidMessage ?? `the facilitator refuses it: ${reason}`).slice(0, 300), true);
-  }
-
-  /** Ruled out for good: at a finalized block its window is over or its nonce is gone, and no transfer was seen. */
-  async function endOf(job: SettlementJob): Promise<SettlementEnd | undefined> {
-    const [head, used] = await Promise.all([
-      rpc.head("finalized"),
-      rpc.authorizationUsed(job.authorization, "finalized"),
-    ]);
-    // After those two: a transfer they include cannot be missed.
-    const proof = await look(job);
-    if (proof) return { end: "settled", proof };
-    if (used)
-      return refused("invalid_exact_evm_nonce_already_used", "the nonce was used or cancelled without paying us", true);
-    if (head.timeS > job.authorization.validBeforeS)
-      return refused("expired", "the authorization's window closed before it landed", true);
-    return undefined;
-  }
-
-  async function settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd> {
-    const deadlineMs = clock.nowMs() + waitMs;
-    if (isFirst(job)) {
-      const end = await vet(job);
+  async settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd> {
+    const deadlineMs = this.#nowMs() + waitMs;
+    if (this.#isFirst(job)) {
+      const end = await this.#vet(job);
       // Too late to be the only one: whatever was said, others may have submitted it since.
-      if (end) return end.end === "settled" || isFirst(job) ? end : { end: "unknown", txHash: undefined };
+      if (end) return end.end === "settled" || this.#isFirst(job) ? end : { end: "unknown", txHash: undefined };
     } else {
-      const end = await endOf(job).catch(() => undefined);
+      const end = await this.#endOf(job).catch(() => undefined);
       if (end) return end;
       if (job.ask === "look")
         return refused("authorization_void", "given up before; watched until it cannot land", true);
-      const used = await rpc.authorizationUsed(job.authorization, "latest").catch(() => true);
-      if (used) return watch(job, deadlineMs, undefined);
+      const used = await this.#options.rpc.authorizationUsed(job.authorization, "latest").catch(() => true);
+      if (used) return this.#watch(job, deadlineMs, undefined);
     }
-    return watch(job, deadlineMs, maySubmit(job) ? submit(job) : undefined);
+    return this.#watch(job, deadlineMs, this.#maySubmit(job) ? this.#submit(job) : undefined);
   }
 
-  async function recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck> {
+  async recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck> {
+    const { rpc } = this.#options;
     try {
       const [receipt] = await rpc.receipts([seen.txHash]);
-      const proof = (receipt?.succeeded ? await receipt.transferOf(job.authorization) : undefined) ?? (await look(job));
+      const there = receipt?.succeeded ? await receipt.transferOf(job.authorization) : undefined;
+      const proof = there ?? (await this.#look(job));
       if (!proof) return { end: "vanished" };
       const head = await rpc.head("finalized");
       return { end: head.number >= proof.blockNumber ? "final" : "standing", proof };
@@ -181,7 +113,90 @@ export function openFacilitator(options: FacilitatorOptions): Chain {
     }
   }
 
-  return { settle, recheck };
+  /** Our own checks, then the facilitator's: everything that can be known before /settle. */
+  async #vet(job: SettlementJob): Promise<SettlementEnd | undefined> {
+    const { rpc, network, reasonOf } = this.#options;
+    try {
+      const fault = await rpc.simulate(job.authorization, job.signature, job.authorization.to);
+      if (fault !== undefined) {
+        // Somebody may have submitted it for us in this very moment; then it has paid.
+        const proof = await this.#look(job);
+        return proof ? { end: "settled", proof } : refused(reasonOf(fault), fault, false);
+      }
+    } catch (error) {
+      return refused("settlement_unavailable", String(error), false);
+    }
+    if (!(await this.#http.supports()))
+      return refused("settlement_unavailable", `the facilitator does not settle exact on ${network.caip2}`, false);
+    const said = await this.#http.post("/verify", job, Verified, VERIFY_TIMEOUT_MS);
+    if (said?.isValid !== false) return undefined;
+    // The signature is in other hands now: no longer as if it had never left us.
+    const proof = await this.#look(job).catch(() => undefined);
+    if (proof) return { end: "settled", proof };
+    const reason = (said.invalidReason ?? "invalid_payment").slice(0, 100);
+    return refused(reason, (said.invalidMessage ?? `the facilitator refuses it: ${reason}`).slice(0, 300), true);
+  }
+
+  /** Ruled out for good: at a finalized block its window is over or its nonce is gone, and no transfer was seen. */
+  async #endOf(job: SettlementJob): Promise<SettlementEnd | undefined> {
+    const { rpc } = this.#options;
+    const [head, used] = await Promise.all([
+      rpc.head("finalized"),
+      rpc.authorizationUsed(job.authorization, "finalized"),
+    ]);
+    // After those two: a transfer they include cannot be missed.
+    const proof = await this.#look(job);
+    if (proof) return { end: "settled", proof };
+    if (used)
+      return refused("invalid_exact_evm_nonce_already_used", "the nonce was used or cancelled without paying us", true);
+    if (head.timeS > job.authorization.validBeforeS)
+      return refused("expired", "the authorization's window closed before it landed", true);
+    return undefined;
+  }
+
+  #submit(job: SettlementJob): Submission {
+    const submission: Submission = { txHash: undefined, failedMs: undefined };
+    this.#submitting.set(job.claimKey, this.#nowMs() + SETTLE_TIMEOUT_MS);
+    void this.#http
+      .post("/settle", job, Settled, SETTLE_TIMEOUT_MS)
+      .then((said) => {
+        if (/^0x[0-9a-fA-F]{64}$/.test(said?.transaction ?? "")) submission.txHash = said?.transaction as `0x${string}`;
+        // No answer leaves it open for as long as the caller waits; a "no" only shortens the wait.
+        if (said && !said.success && said.errorReason !== "settlement_pending") submission.failedMs = this.#nowMs();
+      })
+      .finally(() => this.#submitting.delete(job.claimKey));
+    return submission;
+  }
+
+  async #watch(job: SettlementJob, deadlineMs: number, submission: Submission | undefined): Promise<SettlementEnd> {
+    for (;;) {
+      const proof = await this.#look(job).catch(() => undefined);
+      if (proof) return { end: "settled", proof };
+      const leftMs = deadlineMs - this.#nowMs();
+      const failedMs = submission?.failedMs;
+      if (leftMs <= 0 || (failedMs !== undefined && this.#nowMs() - failedMs > LINGER_MS))
+        return { end: "unknown", txHash: submission?.txHash };
+      await this.#options.pause(Math.min(POLL_MS, leftMs));
+    }
+  }
+
+  #maySubmit(job: SettlementJob): boolean {
+    if ((this.#submitting.get(job.claimKey) ?? 0) > this.#nowMs()) return false;
+    if (!this.#isFirst(job) && this.#nowMs() - job.claimedMs < AGAIN_AFTER_MS) return false;
+    return job.authorization.validBeforeS > BigInt(Math.floor(this.#nowMs() / 1000)) + LAST_SUBMIT_S;
+  }
+
+  #isFirst(job: SettlementJob): boolean {
+    return job.ask === "first" && this.#nowMs() - job.claimedMs < FIRST_WITHIN_MS;
+  }
+
+  #look(job: SettlementJob): Promise<TransferProof | undefined> {
+    return this.#options.rpc.findTransfer(job.authorization, job.claimedMs);
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.nowMs();
+  }
 }
 
 function refused(reason: string, detail: string, leftUs: boolean): SettlementEnd {

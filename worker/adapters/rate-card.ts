@@ -4,7 +4,7 @@ import { refuse } from "#contract/errors";
 import { RATE_CARD_AGE_MAX_S } from "#contract/limits";
 import { RateCard } from "#contract/rates";
 import type { Rates } from "../../durable/ports.ts";
-import checkedIn from "./rate-card.json";
+import checkedIn from "./rate-card.json" with { type: "json" };
 
 /** `anyAge`: the local stack and self-hosted stores quote from the checked-in card however old it is; production must not. */
 export function openRates(anyAge: boolean): Rates {

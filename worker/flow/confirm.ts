@@ -5,16 +5,17 @@ import { walletOfId } from "#contract/wallet";
 import type { Order } from "../../durable/orders.ts";
 import type { Plan } from "../../durable/plans.ts";
 import type { Looked, ObjectPlace } from "../../durable/ports.ts";
+import { storageReceipt } from "./artefacts.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { identified } from "./identity.ts";
 import type { Ports } from "./ports.ts";
 import { orderFacts } from "./presign.ts";
-import { provenOrTicketed } from "./who.ts";
 
 export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(ConfirmRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = provenOrTicketed(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, ["siwx", "ticket"]);
   if (!who.ok) return who;
   const named = value.order_id ?? value.quote_id ?? "";
   // A purchase without a quote shows its order's id as `quote_id`, and may be called by it.
@@ -36,6 +37,15 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
   if (!elected.ok) return elected;
   const stored = await wallet.finishConfirm(order.orderId, elected.plan.plan);
   if (!stored.ok) return stored;
+  const receipt = await storageReceipt(ports, {
+    order_id: stored.order.orderId,
+    wallet: who.wallet,
+    object_key: stored.order.objectKey,
+    content_sha256: elected.plan.sha256,
+    size_bytes: elected.plan.lengthBytes,
+    paidThroughMs: stored.order.paidThroughMs ?? 0,
+    transaction: payment?.txHash ?? "",
+  });
   const reply: ConfirmReply = {
     ...orderFacts(ports, who.wallet, stored.order, payment?.txHash),
     bucket_name: stored.order.bucket ?? "",
@@ -45,6 +55,7 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
     size_bytes: elected.plan.lengthBytes,
     content_sha256: elected.plan.sha256,
     s3_key: elected.plan.s3Key,
+    ...(receipt === undefined ? {} : { receipt }),
   };
   return answer(reply);
 }

@@ -18,16 +18,17 @@ import { bucketName, type Wallet } from "#contract/wallet";
 import { deleteAfterMs } from "#rules/calendar";
 import type { Leased } from "../../durable/reads.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { identified, READERS } from "./identity.ts";
 import type { Ports } from "./ports.ts";
-import { proven } from "./who.ts";
+import { proven, type Who } from "./who.ts";
 
 export async function list(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(ListRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = proven(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, READERS);
   if (!who.ok) return who;
-  if (value.object_key !== undefined) return stat(ports, call, value, value.object_key);
+  if (value.object_key !== undefined) return stat(ports, who, value, value.object_key);
   const region = value.region ?? value.location;
   if (region !== undefined && !ports.policy.regions.includes(region))
     return refuse("region_unknown", `${region} is not sold here; sold are ${ports.policy.regions.join(", ")}`);
@@ -86,9 +87,7 @@ function readCursor(token: string | undefined): { bucket: string; token?: string
   return { bucket: json.bucket, ...(typeof json.token === "string" ? { token: json.token } : {}) };
 }
 
-async function stat(ports: Ports, call: Call, value: ListRequest, objectKey: string): Promise<Outcome> {
-  const who = proven(ports, call, value.wallet_address);
-  if (!who.ok) return who;
+async function stat(ports: Ports, who: Who, value: ListRequest, objectKey: string): Promise<Outcome> {
   if (value.agent_id === "*") return refuse("malformed", "agent_id: one object is one agent's; name the agent");
   const found = await ports.wallet(who.wallet).stat(who.proof, value.agent_id, objectKey);
   if (!found.ok) return found;
@@ -133,7 +132,7 @@ export async function download(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(DownloadRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = proven(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, READERS);
   if (!who.ok) return who;
   const taken = await ports.wallet(who.wallet).takeDownload(who.proof, value.agent_id, value.object_key);
   if (!taken.ok) return taken;
@@ -158,7 +157,7 @@ export async function remove(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(DeleteRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = proven(ports, call, value.wallet_address);
+  const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
   const wallet = ports.wallet(who.wallet);
   const begun = await wallet.beginDelete(who.proof, value.agent_id, value.object_key);

@@ -4,9 +4,9 @@
  * The claim is in the wallet's ledger before anything is broadcast, and its outcome has three ends. While it is open nobody is
  * told to pay: a 402 in that state is how a conforming client comes to pay twice.
  */
-import { jsonToBase64 } from "#contract/base64";
 import { sha256Hex } from "#contract/bytes";
-import { type RefusalCode, refuse } from "#contract/errors";
+import { refuse } from "#contract/errors";
+import { readPaymentIdentifier } from "#contract/extensions";
 import { SETTLE_WAIT_MS } from "#contract/limits";
 import { formatMicroUsdc } from "#contract/money";
 import type { Wallet } from "#contract/wallet";
@@ -15,20 +15,22 @@ import {
   encodeReceipt,
   type Families,
   type Payment,
-  paymentRequired,
-  paymentRequiredV1,
   readPayment,
   transferTypedData,
   X402_HEADERS,
 } from "#contract/x402";
 import { paymentFault } from "#rules/payment";
-import type { KeyUse } from "../../durable/keys.ts";
+import { identifierUse, type KeyUse } from "../../durable/keys.ts";
 import type { Order } from "../../durable/orders.ts";
 import type { PaymentRecord, Purchase } from "../../durable/payments.ts";
 import { claimKeyOf, type SettlementEnd, type SettlementJob } from "../../durable/ports.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
-import { answer, type Call, type Outcome, type RefusedAnswer } from "./call.ts";
+import { receiptExtension } from "./artefacts.ts";
+import { answer, type Call, type Outcome } from "./call.ts";
+import { statusUrl } from "./payment.ts";
 import type { Ports } from "./ports.ts";
+import { required } from "./required.ts";
+import { type Signing, signedBy } from "./signed.ts";
 
 export interface Paying {
   /** Whose purchase it is, when a proof said so; otherwise the payer's. */
@@ -38,6 +40,8 @@ export interface Paying {
   readonly ask: Ask;
   readonly purchase: Purchase;
   readonly key: KeyUse | undefined;
+  /** What the purchase is: a payment identifier is bound to these, as an Idempotency-Key is. */
+  readonly fields: Readonly<Record<string, string>>;
 }
 
 export type Paid =
@@ -55,29 +59,63 @@ export type Paid =
 export async function pay(ports: Ports, call: Call, paying: Paying): Promise<Paid> {
   const { ask } = paying;
   const header = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
-  if (header.kind === "none") return withoutPayment(ports, paying);
+  if (header.kind === "none") return withoutPayment(ports, call, paying);
   if (header.kind === "malformed") return not(refuse("invalid_payload", header.detail));
   const { payment, families } = header;
+  const identifier = readPaymentIdentifier(payment.extensions);
+  if (identifier.kind === "malformed") return not(refuse("invalid_payload", identifier.detail));
+  const id = identifier.kind === "id" ? identifierUse(call.path, identifier.id, paying.fields) : undefined;
   const payer = payment.authorization.from;
   if (paying.wallet !== undefined && paying.wallet !== payer)
     return not(
-      required(
+      await required(
+        ports,
+        call,
         ask,
         "payment_invalid",
         `Payment signer does not match wallet_address: ${payer} pays, ${paying.wallet} asks`,
         "wallet_mismatch",
       ),
     );
-  if (ports.signerOf(transferTypedData(ask.network, payment.authorization), payment.signature) !== payer)
-    return not(
-      required(
+  const signing = await signedBy(ports, payer, payment.signature, [
+    transferTypedData(ask.network, payment.authorization),
+  ]);
+  if (signing !== "signed") return not(await unsigned(ports, call, ask, payer, signing));
+  return claimAndSettle(ports, call, paying, payment, families, id);
+}
+
+/** Why the signature does not count, in the x402 reference's words. */
+async function unsigned(
+  ports: Ports,
+  call: Call,
+  ask: Ask,
+  payer: Wallet,
+  signing: Exclude<Signing, "signed">,
+): Promise<Outcome> {
+  switch (signing) {
+    case "not_signed":
+      return required(
+        ports,
+        call,
         ask,
         "payment_invalid",
         `EIP-712 signature does not recover the payer ${payer} for ${ask.network.label} USDC`,
         "invalid_exact_evm_signature",
-      ),
-    );
-  return claimAndSettle(ports, call, paying, payment, families);
+      );
+    case "undeployed":
+      return required(
+        ports,
+        call,
+        ask,
+        "payment_invalid",
+        `the signature is for a wallet that is not deployed yet (ERC-6492); deploy ${payer} first`,
+        "eip6492_factory_not_allowed",
+      );
+    case "not_known":
+      return refuse("settlement_unavailable", `the contract wallet ${payer} cannot be asked now; nothing was charged`, {
+        retryAfterS: 2,
+      });
+  }
 }
 
 async function claimAndSettle(
@@ -86,6 +124,7 @@ async function claimAndSettle(
   paying: Paying,
   payment: Payment,
   families: Families,
+  identifier: KeyUse | undefined,
 ): Promise<Paid> {
   const { ask } = paying;
   const { authorization, signature } = payment;
@@ -102,11 +141,12 @@ async function claimAndSettle(
     },
     paying.purchase,
     paying.key,
+    identifier,
   );
   if (!begun.ok)
     return not(
       begun.code === "payment_invalid"
-        ? required(ask, begun.code, begun.detail, String(begun.facts?.["reason"] ?? ""))
+        ? await required(ports, call, ask, begun.code, begun.detail, String(begun.facts?.["reason"] ?? ""))
         : begun,
     );
   if (begun.begun === "bought")
@@ -117,7 +157,7 @@ async function claimAndSettle(
       order: begun.order,
       payment: begun.payment,
       fresh: false,
-      headers: receiptHeaders(ask, begun.payment, families),
+      headers: await receiptHeaders(ports, ask, begun.payment, families),
     };
   const finished = await wallet.finishPayment(begun.job.claimKey, await settle(ports, begun.job));
   if (finished.state === "settled")
@@ -128,7 +168,7 @@ async function claimAndSettle(
       order: finished.order,
       payment: finished.payment,
       fresh: true,
-      headers: receiptHeaders(ask, finished.payment, families),
+      headers: await receiptHeaders(ports, ask, finished.payment, families),
     };
   if (finished.state === "open") return not(pending(ports, paying, finished.payment, finished.order));
   if (finished.reason === "settlement_unavailable")
@@ -137,7 +177,7 @@ async function claimAndSettle(
         retryAfterS: 5,
       }),
     );
-  return not(required(ask, "payment_invalid", finished.detail, finished.reason));
+  return not(await required(ports, call, ask, "payment_invalid", finished.detail, finished.reason));
 }
 
 /** A lane that cannot be reached has an unknown end; the wallet's alarm asks again. */
@@ -153,33 +193,24 @@ async function settle(ports: Ports, job: SettlementJob): Promise<SettlementEnd> 
  * Nobody paid: what the wallet is owed is spent first, if a proof came along and it covers the price; else a 402, which writes
  * nothing but the proof's nonce.
  */
-async function withoutPayment(ports: Ports, paying: Paying): Promise<Paid> {
+async function withoutPayment(ports: Ports, call: Call, paying: Paying): Promise<Paid> {
   const { wallet, proof, ask } = paying;
   if (wallet !== undefined && proof !== undefined) {
     const spent = await ports.wallet(wallet).spendCredit(proof, paying.purchase, paying.key);
     if (!spent.ok) return not(spent);
     if (spent.bought) return { ok: true, paid: true, wallet, ...spent.bought, fresh: true, headers: {} };
   }
-  return not(required(ask, "payment_required", "Payment authorization header is required", ""));
-}
-
-function required(ask: Ask, code: RefusalCode, detail: string, reason: string): RefusedAnswer {
-  const error = reason === "" ? detail : reason;
-  const header = jsonToBase64(paymentRequired(ask, error));
-  return {
-    ...refuse(code, detail, reason === "" ? {} : { facts: { reason } }),
-    headers: { [X402_HEADERS.required]: header, [X402_HEADERS.requiredMirror]: header },
-    body: paymentRequiredV1(ask, error),
-  };
+  return not(await required(ports, call, ask, "payment_required", "Payment authorization header is required"));
 }
 
 /** 202: wait, do not pay. The published client reads any 2xx as success, so a version-1 proof gets 409. */
 function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Order): Outcome {
   const message =
     "The payment is on its way and its outcome is not known yet. Send the same request again; do not pay again.";
+  const status_url = statusUrl(ports, payment.paymentId);
   if (paying.proofVersion === "1")
     return refuse("payment_pending", message, {
-      facts: { payment_state: "pending", payment_id: payment.paymentId },
+      facts: { payment_state: "pending", payment_id: payment.paymentId, status_url },
       retryAfterS: 3,
     });
   return answer(
@@ -189,6 +220,7 @@ function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Or
       order_id: order.orderId,
       ticket: ports.tickets.issue(order.orderId),
       ...(payment.txHash === undefined ? {} : { trans_id: payment.txHash }),
+      status_url,
       retry_after_s: 3,
       message,
     },
@@ -197,7 +229,13 @@ function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Or
   );
 }
 
-function receiptHeaders(ask: Ask, payment: PaymentRecord, families: Families): Record<string, string> {
+async function receiptHeaders(
+  ports: Ports,
+  ask: Ask,
+  payment: PaymentRecord,
+  families: Families,
+): Promise<Record<string, string>> {
+  const extensions = await receiptExtension(ports, ask, payment);
   const receipt = encodeReceipt({
     success: true,
     transaction: payment.txHash ?? "",
@@ -205,6 +243,7 @@ function receiptHeaders(ask: Ask, payment: PaymentRecord, families: Families): R
     payer: payment.authorization.from,
     amount: payment.amount,
     asset: ask.network.usdc,
+    ...(extensions === undefined ? {} : { extensions }),
   });
   return {
     ...(families.v2 ? { [X402_HEADERS.response]: receipt } : {}),

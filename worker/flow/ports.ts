@@ -57,6 +57,8 @@ export interface Ports {
   signerOf(data: TypedData, signature: `0x${string}`): Wallet | undefined;
   /** Who signed this text (EIP-191 personal message). */
   signerOfText(text: string, signature: `0x${string}`): Wallet | undefined;
+  /** Whether the contract at this address says it signed (ERC-1271); undefined when there is none. Throws when not known. */
+  contractSigned(signed: TypedData | string, signature: `0x${string}`, address: Wallet): Promise<boolean | undefined>;
   readonly tickets: Tickets;
   readonly seals: Seals;
   /** Absent where the operator has given no receipt key: then nothing is signed and nothing of it is offered. */
@@ -65,9 +67,11 @@ export interface Ports {
 
 export type SealPurpose = "siwx" | "session";
 
-/** Proof that a text is ours: hex of a MAC, under a key of its own for each purpose. */
+/** Proof that a text is ours: the first hex digits of a MAC, under a key of its own for each purpose. */
 export interface Seals {
-  mac(purpose: SealPurpose, text: string): string;
+  seal(purpose: SealPurpose, text: string, digits: number): string;
+  /** The caller has checked how many digits came. */
+  holds(purpose: SealPurpose, text: string, mac: string): boolean;
 }
 
 /** Signs what the service says about payments and bytes. */

@@ -3,15 +3,15 @@ import { type PriceReply, PriceRequest } from "#contract/api";
 import { INCLUDED_DOWNLOADS, INCLUDED_LISTS, OLD_ENVELOPE_BYTES, PERIOD_DAYS } from "#contract/limits";
 import { formatMicroUsdc, toDisplayDollars } from "#contract/money";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { identified } from "./identity.ts";
 import type { Ports } from "./ports.ts";
 import { partsOf, priceNow } from "./price.ts";
-import { proven } from "./who.ts";
 
 export async function quote(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(PriceRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = proven(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, ["siwx"]);
   if (!who.ok) return who;
   // `gb` is the plaintext the old client weighed; its envelope adds a known few bytes. `size_bytes` is exact.
   const sizeMax = value.size_bytes ?? (value.gb ?? 0) + OLD_ENVELOPE_BYTES;

@@ -14,11 +14,12 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(SettleRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
-  const who = proven(ports, call, value.wallet_address);
+  const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
   const own = ownQuote(value.quote_id, who.wallet);
   if (!own.ok) return own;
-  const key = readKey(call, { quote_id: value.quote_id });
+  const fields = { quote_id: value.quote_id };
+  const key = readKey(call, fields);
   if (!key.ok) return key;
   const held = await ports.wallet(who.wallet).readQuote(who.proof, value.quote_id);
   if (!held.ok) return held;
@@ -30,6 +31,7 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
     ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
     purchase: { quoteId: quote.quoteId, objectKey: quote.objectKey },
     key: key.use,
+    fields,
   });
   if (paid.paid) return answer(replyOf(ports, who.wallet, quote.quoteId, paid), paid.headers);
   // Nothing to pay any more: somebody asks about a settled quote without a payment.
@@ -64,6 +66,7 @@ function replyOf(
   return {
     quote_id: quoteId,
     order_id: order.orderId,
+    payment_id: payment.paymentId,
     wallet_address: wallet,
     trans_id: payment.txHash ?? "",
     network: ports.network.caip2,

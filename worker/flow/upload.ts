@@ -8,20 +8,24 @@ import { UploadRequest } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
 import { PROOF_HEADER } from "#contract/proof";
+import { SIWX_HEADER } from "#contract/siwx";
 import { type Wallet, walletOfId } from "#contract/wallet";
 import type { KeyUse } from "../../durable/keys.ts";
 import type { Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
-import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } from "./call.ts";
+import { identified } from "./identity.ts";
 import { readKey } from "./key.ts";
 import { askOf, pay } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { type PlanAsk, presign } from "./presign.ts";
 import { priceNow } from "./price.ts";
+import { isProbe, probed } from "./probe.ts";
 import { ownQuote } from "./settle.ts";
-import { proven, provenOrTicketed, TICKET_HEADER, type Who } from "./who.ts";
+import { TICKET_HEADER, type Who } from "./who.ts";
 
 export async function upload(ports: Ports, call: Call): Promise<Outcome> {
+  if (isProbe(call)) return probed(ports, call);
   const asked = readArguments(UploadRequest, call);
   if (!asked.ok) return asked;
   const { value } = asked;
@@ -64,7 +68,7 @@ async function uploadToOrder(
   orderId: string,
   key: KeyUse | undefined,
 ): Promise<Outcome> {
-  const who = provenOrTicketed(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, ["siwx", "ticket"]);
   if (!who.ok) return who;
   if (walletOfId("order", orderId) !== who.wallet || (who.ticketOrder ?? orderId) !== orderId)
     return refuse("not_found", "no such order of this wallet");
@@ -88,7 +92,7 @@ async function uploadOnQuote(
 ): Promise<Outcome> {
   if (value.mode === "presigned" && key === undefined)
     return refuse("malformed", "Idempotency-Key header is required for presigned mode");
-  const who = provenOrTicketed(ports, call, value.wallet_address);
+  const who = await identified(ports, call, value.wallet_address, ["siwx", "ticket"]);
   if (!who.ok) return who;
   const own = ownQuote(quoteId, who.wallet);
   if (!own.ok) return own;
@@ -99,6 +103,8 @@ async function uploadOnQuote(
   if (differs) return differs;
   if (who.ticketOrder !== undefined && order?.orderId !== who.ticketOrder)
     return refuse("quote_not_found", "the ticket is not of this quote's order");
+  if (who.by === "siwx" && order === undefined)
+    return refuse("not_paid", "a sign-in uses what was bought; paying this quote takes a wallet proof");
   let headers: Record<string, string> = {};
   if (order === undefined || order.state === "paying") {
     const paid = await pay(ports, call, {
@@ -108,6 +114,7 @@ async function uploadOnQuote(
       ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
       purchase: { quoteId, objectKey: value.object_key ?? quote.objectKey },
       key,
+      fields: keyFields(value),
     });
     if (!paid.paid) {
       const waiting = order?.state === "paying" && !paid.outcome.ok && paid.outcome.code === "payment_required";
@@ -157,7 +164,7 @@ function differenceFrom(quote: Quote, value: UploadRequest): Refusal | undefined
 }
 
 async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key: KeyUse | undefined): Promise<Outcome> {
-  const who = bareWho(ports, call, value.wallet_address);
+  const who = await bareWho(ports, call, value.wallet_address);
   if (who && !who.ok) return who;
   const region = value.region ?? value.location ?? ports.policy.defaultRegion;
   const priced = priceNow(ports, region, value.content_length_bytes);
@@ -191,11 +198,13 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
   }
   const paid = await pay(ports, call, {
     wallet: who?.wallet ?? value.wallet_address,
-    proof: who?.proof,
+    // A sign-in was used up by the ledger's answer above, and never spends credit.
+    proof: who?.by === "proof" ? who.proof : undefined,
     proofVersion: who?.version,
     ask: askOf(ports, call, priced.price.total, `${objectKey} (${value.content_length_bytes} bytes, ${region})`),
     purchase: { wanted },
     key,
+    fields: keyFields(value),
   });
   if (!paid.paid) return paid.outcome;
   const asker = who ? "wallet" : "payment";
@@ -207,10 +216,15 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
 }
 
 /** A bare purchase needs no proof, but one that comes along must be good. */
-function bareWho(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal | undefined {
-  if (call.header(TICKET_HEADER) !== null && call.header(PROOF_HEADER) === null)
+async function bareWho(
+  ports: Ports,
+  call: Call,
+  named: Wallet | undefined,
+): Promise<({ ok: true } & Who) | RefusedAnswer | undefined> {
+  const known = call.header(PROOF_HEADER) !== null || call.header(SIWX_HEADER) !== null;
+  if (call.header(TICKET_HEADER) !== null && !known)
     return refuse("malformed", "a ticket opens its order: send order_id with it");
-  return call.header(PROOF_HEADER) === null ? undefined : proven(ports, call, named);
+  return known ? identified(ports, call, named, ["siwx"]) : undefined;
 }
 
 async function plan(ports: Ports, ask: PlanAsk, headers: Record<string, string> = {}): Promise<Outcome> {

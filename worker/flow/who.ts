@@ -14,6 +14,7 @@ import { type Wallet, walletOfId } from "#contract/wallet";
 import type { ProofUse } from "../../durable/proofs.ts";
 import type { Call } from "./call.ts";
 import type { Ports } from "./ports.ts";
+import { type Signing, signedBy } from "./signed.ts";
 
 export const TICKET_HEADER = "x-mnemospark-ticket";
 
@@ -25,10 +26,16 @@ export interface Who {
   readonly ticketOrder: string | undefined;
   /** The published client's proofs are version 1; some answers must be worded for it. */
   readonly version: "1" | "2" | undefined;
+  /** What the wallet is known by; some means may do less than a proof. */
+  readonly by: "proof" | "ticket" | "siwx" | "session";
 }
 
 /** The wallet by its proof, required; and, where the request names one, it must be the same. */
-export function proven(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal {
+export async function proven(
+  ports: Ports,
+  call: Call,
+  named: Wallet | undefined,
+): Promise<({ ok: true } & Who) | Refusal> {
   const header = call.header(PROOF_HEADER);
   if (header === null) return refuse("proof_missing", "this route needs a wallet proof in X-Wallet-Signature");
   const proof = decodeProof(header);
@@ -42,13 +49,9 @@ export function proven(ports: Ports, call: Call, named: Wallet | undefined): ({ 
   const fault = proofFault(proof, call, nowS);
   if (fault) return refuse("proof_invalid", PROOF_FAULTS[fault](proof, call, nowS), reason(fault));
   const { signature, ...unsigned } = proof;
-  const signed = PROOF_CHAIN_IDS.some((id) => ports.signerOf(proofTypedData(unsigned, id), signature) === proof.wallet);
-  if (!signed)
-    return refuse(
-      "proof_invalid",
-      `the signature is not ${proof.wallet}'s over this request`,
-      reason("invalid_signature"),
-    );
+  const unsignedData = PROOF_CHAIN_IDS.map((id) => proofTypedData(unsigned, id));
+  const signing = await signedBy(ports, proof.wallet, signature, unsignedData);
+  if (signing !== "signed") return notSigned(signing, proof.wallet);
   if (named !== undefined && named !== proof.wallet)
     return refuse(
       "wallet_mismatch",
@@ -60,11 +63,15 @@ export function proven(ports: Ports, call: Call, named: Wallet | undefined): ({ 
     request: requestHash(call),
     expiresMs: (proof.timestampS + PROOF_AGE_MAX_S + PROOF_SKEW_S) * 1000,
   };
-  return { ok: true, wallet: proof.wallet, proof: use, ticketOrder: undefined, version: proof.version };
+  return { ok: true, wallet: proof.wallet, proof: use, ticketOrder: undefined, version: proof.version, by: "proof" };
 }
 
 /** A proof or a ticket, whichever came; a ticket must be for the order named. */
-export function provenOrTicketed(ports: Ports, call: Call, named: Wallet | undefined): ({ ok: true } & Who) | Refusal {
+export async function provenOrTicketed(
+  ports: Ports,
+  call: Call,
+  named: Wallet | undefined,
+): Promise<({ ok: true } & Who) | Refusal> {
   const ticket = call.header(TICKET_HEADER);
   if (ticket === null || call.header(PROOF_HEADER) !== null) return proven(ports, call, named);
   const orderId = ports.tickets.orderOf(ticket);
@@ -73,7 +80,25 @@ export function provenOrTicketed(ports: Ports, call: Call, named: Wallet | undef
     return refuse("proof_invalid", "X-Mnemospark-Ticket is not a ticket of ours", reason("invalid_ticket"));
   if (named !== undefined && named !== wallet)
     return refuse("wallet_mismatch", "the ticket is of another wallet's order", reason("wallet_mismatch"));
-  return { ok: true, wallet, proof: undefined, ticketOrder: orderId, version: undefined };
+  return { ok: true, wallet, proof: undefined, ticketOrder: orderId, version: undefined, by: "ticket" };
+}
+
+/** Why a signature over who-asks does not count; the words are the same for a proof and for a sign-in. */
+export function notSigned(signing: Exclude<Signing, "signed">, wallet: Wallet): Refusal {
+  switch (signing) {
+    case "not_signed":
+      return refuse("proof_invalid", `the signature is not ${wallet}'s over this request`, reason("invalid_signature"));
+    case "undeployed":
+      return refuse(
+        "proof_invalid",
+        `the signature is for a wallet that is not deployed yet (ERC-6492); deploy ${wallet} first`,
+        reason("eip6492_factory_not_allowed"),
+      );
+    case "not_known":
+      return refuse("proof_unverifiable", `the contract at ${wallet} cannot be asked now whether it signed`, {
+        retryAfterS: 2,
+      });
+  }
 }
 
 const PROOF_FAULTS = {

@@ -220,7 +220,7 @@ export function read<T>(schema: z.ZodType<T>, answer: Answer | undefined): T {
 
 /** Did the call revert (an answer), or did the endpoint fail to run it (none)? */
 export function isRevert(answer: Answer): answer is Extract<Answer, { ok: false }> {
-  return !answer.ok && (answer.code === 3 || /revert|out of gas|invalid opcode|VM execution/i.test(answer.message));
+  return !answer.ok && (answer.code === 3 || /revert|out ?of ?gas|invalid opcode|VM execution|EVM error/i.test(answer.message));
 }
 
 export const Quantity = z

@@ -1,0 +1,236 @@
+/**
+ * The API as an OpenAPI 3.1 document, made from the very schemas that parse requests and replies (contract/api.ts), so it cannot say
+ * a third thing. A test holds the list of operations against the router's.
+ */
+import * as z from "zod";
+import {
+  ChallengeReply,
+  ChallengeRequest,
+  ConfirmReply,
+  ConfirmRequest,
+  DeleteReply,
+  DeleteRequest,
+  DownloadReply,
+  DownloadRequest,
+  HealthReply,
+  ListReply,
+  ListRequest,
+  PaymentReply,
+  PendingReply,
+  PriceReply,
+  PriceRequest,
+  Problem,
+  SessionReply,
+  SessionRequest,
+  SettleReply,
+  SettleRequest,
+  StatReply,
+  UploadReply,
+  UploadRequest,
+} from "./api.ts";
+import { GUIDANCE, UPLOAD_EXAMPLE } from "./bazaar.ts";
+import type { Requirements } from "./x402.ts";
+
+type Means = "proof" | "siwx" | "session" | "ticket" | "payment";
+
+interface Operation {
+  readonly methods: readonly ("get" | "post" | "delete")[];
+  readonly path: string;
+  readonly summary: string;
+  readonly request?: z.ZodType;
+  readonly reply: z.ZodType | undefined;
+  /** Any one of these; none where the route is open. */
+  readonly by: readonly Means[];
+  readonly paid?: true;
+}
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    methods: ["post"],
+    path: "/price-storage",
+    summary: "Price of 30 days for one object, held for an hour",
+    request: PriceRequest,
+    reply: PriceReply,
+    by: ["proof", "siwx"],
+  },
+  {
+    methods: ["post"],
+    path: "/payment/settle",
+    summary: "Pay a quote",
+    request: SettleRequest,
+    reply: SettleReply,
+    by: ["proof"],
+    paid: true,
+  },
+  {
+    methods: ["post"],
+    path: "/storage/upload",
+    summary: "Buy room for an object, or use room bought before; answers the URL to PUT the bytes to",
+    request: UploadRequest,
+    reply: UploadReply,
+    by: ["payment", "proof", "siwx", "ticket"],
+    paid: true,
+  },
+  {
+    methods: ["post"],
+    path: "/storage/upload/confirm",
+    summary: "The bytes are there",
+    request: ConfirmRequest,
+    reply: ConfirmReply,
+    by: ["proof", "siwx", "ticket"],
+  },
+  {
+    methods: ["get"],
+    path: "/payments/{id}",
+    summary: "How a payment stands",
+    reply: PaymentReply,
+    by: ["proof", "siwx", "session", "ticket"],
+  },
+  {
+    methods: ["get", "post"],
+    path: "/storage/ls",
+    summary: "List objects, or look at one",
+    request: ListRequest,
+    reply: z.union([ListReply, StatReply]),
+    by: ["proof", "siwx", "session"],
+  },
+  {
+    methods: ["get", "post"],
+    path: "/storage/download",
+    summary: "A URL to download one object",
+    request: DownloadRequest,
+    reply: DownloadReply,
+    by: ["proof", "siwx", "session"],
+  },
+  {
+    methods: ["post", "delete"],
+    path: "/storage/delete",
+    summary: "Delete one object; free",
+    request: DeleteRequest,
+    reply: DeleteReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["get"],
+    path: "/auth/challenge",
+    summary: "A sign-in challenge for one method and path",
+    request: ChallengeRequest,
+    reply: ChallengeReply,
+    by: [],
+  },
+  {
+    methods: ["post"],
+    path: "/auth/session",
+    summary: "Fifteen minutes of reading by bearer token",
+    request: SessionRequest,
+    reply: SessionReply,
+    by: ["proof", "siwx"],
+  },
+  { methods: ["get"], path: "/openapi.json", summary: "This document", reply: undefined, by: [] },
+  { methods: ["get"], path: "/.well-known/x402", summary: "What can be paid here", reply: undefined, by: [] },
+  { methods: ["get"], path: "/healthz", summary: "Whether the service is configured", reply: HealthReply, by: [] },
+];
+
+const SCHEMES = {
+  proof: {
+    type: "apiKey",
+    in: "header",
+    name: "X-Wallet-Signature",
+    description: "EIP-712 MnemosparkRequest over this request",
+  },
+  siwx: {
+    type: "apiKey",
+    in: "header",
+    name: "SIGN-IN-WITH-X",
+    description: "Signed challenge of GET /auth/challenge",
+  },
+  session: { type: "http", scheme: "bearer", description: "Token of POST /auth/session" },
+  ticket: { type: "apiKey", in: "header", name: "X-Mnemospark-Ticket", description: "Opens one order" },
+  payment: { type: "apiKey", in: "header", name: "PAYMENT-SIGNATURE", description: "x402 v2 payment" },
+} as const;
+
+/** `offer`: what a payment on this deployment looks like; its amount is the declared example's. */
+export function openapiDocument(publicUrl: string, offer: Requirements) {
+  const paths: Record<string, Record<string, object>> = {};
+  for (const operation of OPERATIONS) {
+    const item: Record<string, object> = {};
+    for (const method of operation.methods) item[method] = describe(operation, method, offer);
+    paths[operation.path] = item;
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "mnemospark", version: "1", description: GUIDANCE, "x-guidance": GUIDANCE },
+    servers: [{ url: publicUrl }],
+    paths,
+    components: { securitySchemes: SCHEMES, schemas: { Problem: replySchema(Problem) } },
+  };
+}
+
+function describe(operation: Operation, method: string, offer: Requirements): object {
+  const { path, summary, request, reply, by, paid } = operation;
+  const inQuery = method === "get" || method === "delete";
+  const problem = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
+  return {
+    operationId: `${method}${path.replace(/[^a-zA-Z0-9]+(.)?/g, (_, next: string = "") => next.toUpperCase())}`,
+    summary,
+    parameters: [...pathParameters(path), ...(inQuery && request ? queryParameters(request) : [])],
+    ...(request && !inQuery ? { requestBody: body(request, paid === true && path === "/storage/upload") } : {}),
+    security: by.map((means) => ({ [means]: [] })),
+    responses: {
+      200: { description: "Done", ...(reply ? { content: json(replySchema(reply)) } : {}) },
+      ...(paid
+        ? {
+            202: {
+              description: "The payment is under way; do not pay again",
+              content: json(replySchema(PendingReply)),
+            },
+            402: { description: "Payment required: see PAYMENT-REQUIRED", content: problem },
+          }
+        : {}),
+      default: { description: "Refused", content: problem },
+    },
+    ...(paid ? { "x-payment-info": { protocols: ["x402"], pricingMode: "quote", accepts: [offer] } } : {}),
+  };
+}
+
+function body(request: z.ZodType, exemplary: boolean): object {
+  const content = { schema: requestSchema(request), ...(exemplary ? { example: UPLOAD_EXAMPLE } : {}) };
+  return { required: true, content: { "application/json": content } };
+}
+
+function pathParameters(path: string): object[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: "path",
+    required: true,
+    schema: { type: "string" },
+  }));
+}
+
+function queryParameters(request: z.ZodType): object[] {
+  const schema = requestSchema(request) as { properties?: Record<string, object>; required?: string[] };
+  return Object.entries(schema.properties ?? {}).map(([name, property]) => ({
+    name,
+    in: "query",
+    required: schema.required?.includes(name) ?? false,
+    schema: property,
+  }));
+}
+
+function json(schema: object): object {
+  return { "application/json": { schema } };
+}
+
+/** What may be sent: before defaults and transformations. Checks written in code have no JSON Schema and are left out. */
+function requestSchema(schema: z.ZodType): object {
+  return bare(z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }));
+}
+
+function replySchema(schema: z.ZodType): object {
+  return bare(z.toJSONSchema(schema, { io: "output", unrepresentable: "any" }));
+}
+
+/** OpenAPI 3.1 names the dialect once for the document. */
+function bare({ $schema: _, ...schema }: { $schema?: unknown }): object {
+  return schema;
+}

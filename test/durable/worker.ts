@@ -1,0 +1,56 @@
+/** The shipped objects with the tests' world plugged in. This entry is never deployed. */
+import { networkOf } from "#contract/x402";
+import { RelayerObject, type RelayerPorts } from "../../durable/relayer.ts";
+import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
+import { buildBatch, buildCancel, buildSettlement } from "../../worker/adapters/base-transactions.ts";
+import { PAY_TO } from "./fixture.ts";
+import { chainOf, clockOf, storeOf, worldOf } from "./world.ts";
+
+export class WalletDO extends WalletObject<Cloudflare.Env> {
+  protected openPorts(): WalletPorts {
+    const name = this.ctx.id.name ?? "";
+    if (worldOf(name).closed) throw new Error("this deployment lacks a setting");
+    return {
+      clock: clockOf(name),
+      chain: chainOf(name),
+      store: storeOf(name),
+      policy: {
+        payTo: PAY_TO,
+        markupPercent: 20n,
+        priceMinimum: 20_000n,
+        regions: ["us-east-1", "eu-north-1"],
+        defaultRegion: "us-east-1",
+      },
+    };
+  }
+}
+
+export class RelayerDO extends RelayerObject<Cloudflare.Env> {
+  protected openPorts(address: string): RelayerPorts {
+    const world = worldOf(address);
+    const network = networkOf(84532);
+    if (!network) throw new Error("the test network is gone from the table");
+    world.crash = async () => {
+      await this.ctx.storage.sync();
+      this.ctx.abort("the machine went away");
+    };
+    return {
+      clock: clockOf(address),
+      rpc: world.rpc,
+      secrets: { relayerKey: () => world.relayerKey() },
+      secretId: "the relayer's secret",
+      feeCeilingWei: world.feeCeilingWei,
+      safeAbove: 10_000_000n,
+      pause: (ms) => world.pause(ms),
+      build: {
+        pay: (job, nonce, fees) => buildSettlement(network, job, nonce, fees),
+        batch: (jobs, nonce, fees) => buildBatch(network, jobs, nonce, fees),
+        cancel: (self, nonce, fees) => buildCancel(network, self, nonce, fees),
+      },
+    };
+  }
+}
+
+export default {
+  fetch: () => new Response("nothing is served here", { status: 404 }),
+} satisfies ExportedHandler<Cloudflare.Env>;

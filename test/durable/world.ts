@@ -1,0 +1,94 @@
+/**
+ * The world around the objects, held by the tests: one per object, found by the object's name. It lives in the module and not in
+ * the object, so that an eviction loses what the object kept in memory and nothing else.
+ */
+import type {
+  Chain,
+  Clock,
+  ObjectPlace,
+  Recheck,
+  SettlementEnd,
+  SettlementJob,
+  Store,
+  TransferProof,
+} from "../../durable/ports.ts";
+import { ScriptedChain } from "./scripted-chain.ts";
+
+export interface World {
+  /** How far this world's clock is ahead of the wall's. Alarms are set in this time too, so none fires by itself. */
+  aheadMs: number;
+  /** Opening the ports throws, as in a deployment that lacks a setting. */
+  closed: boolean;
+  readonly asked: { readonly job: SettlementJob; readonly atMs: number }[];
+  settle: (job: SettlementJob) => Promise<SettlementEnd> | SettlementEnd;
+  recheck: (seen: TransferProof) => Promise<Recheck> | Recheck;
+  readonly erased: { readonly key: string; readonly atMs: number }[];
+  erase: (place: ObjectPlace) => ReturnType<Store["erase"]>;
+  readonly rpc: ScriptedChain;
+  relayerKey: () => Promise<`0x${string}`>;
+  feeCeilingWei: bigint;
+  /** Polling takes this world's time, not the wall's. */
+  pause: (ms: number) => Promise<void>;
+  /** Ends the relayer the hard way once its writes are on disk. */
+  crash: (() => Promise<void>) | undefined;
+}
+
+const worlds = new Map<string, World>();
+
+export function worldOf(name: string): World {
+  const known = worlds.get(name);
+  if (known) return known;
+  const world: World = {
+    aheadMs: 0,
+    closed: false,
+    asked: [],
+    settle: () => ({ end: "unknown", txHash: undefined }),
+    recheck: (proof) => ({ end: "final", proof }),
+    erased: [],
+    erase: async () => ({ end: "done" }),
+    rpc: new ScriptedChain(() => clockOf(name).nowMs()),
+    relayerKey: async () => {
+      throw new Error("no key was put into this world");
+    },
+    feeCeilingWei: 50_000_000_000n,
+    pause: async (ms) => {
+      world.aheadMs += ms;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+    crash: undefined,
+  };
+  worlds.set(name, world);
+  return world;
+}
+
+export function clockOf(name: string): Clock {
+  return { nowMs: () => Date.now() + worldOf(name).aheadMs };
+}
+
+export function chainOf(name: string): Chain {
+  return {
+    settle: async (job) => {
+      worldOf(name).asked.push({ job, atMs: clockOf(name).nowMs() });
+      return worldOf(name).settle(job);
+    },
+    recheck: async (_, seen) => worldOf(name).recheck(seen),
+  };
+}
+
+/** Objects only ever erase; the edge does the rest. */
+export function storeOf(name: string): Store {
+  const notHere = async () => {
+    throw new Error("an object does no such I/O");
+  };
+  return {
+    ensureBucket: notHere,
+    signPut: notHere,
+    signGet: notHere,
+    look: notHere,
+    list: notHere,
+    erase: async (place) => {
+      worldOf(name).erased.push({ key: place.key, atMs: clockOf(name).nowMs() });
+      return worldOf(name).erase(place);
+    },
+  };
+}

@@ -1,0 +1,72 @@
+/** S3: write-once keys by signed URL, with outages. Also the judge of what is erased. */
+import type { ObjectPlace, PutTarget, Store } from "../../durable/ports.ts";
+import type { Actor, Io } from "./actor.ts";
+import type { Time } from "./time.ts";
+
+interface Url {
+  readonly key: string;
+  readonly lengthBytes: number;
+  readonly sha256Hex: string;
+  readonly untilMs: number;
+}
+
+export class SimS3 {
+  readonly buckets = new Map<string, string>();
+  readonly objects = new Map<string, { lengthBytes: number; sha256Hex: string }>();
+  readonly #time: Time;
+  onErase: ((key: string) => void) | undefined;
+
+  constructor(time: Time) {
+    this.#time = time;
+  }
+
+  /** A client's PUT: straight here, nobody in between. */
+  put(url: string): "stored" | "exists" | "refused" {
+    const asked = JSON.parse(url) as Url;
+    if (this.#time.nowMs > asked.untilMs) return "refused";
+    if (this.objects.has(asked.key)) return "exists";
+    this.objects.set(asked.key, { lengthBytes: asked.lengthBytes, sha256Hex: asked.sha256Hex });
+    return "stored";
+  }
+
+  storeFor(actor: Actor, io: Io): Store {
+    const ask = async <T>(what: string, effect: () => T): Promise<T | undefined> => {
+      try {
+        return await io.do(actor, `s3 ${what}`, effect);
+      } catch {
+        return undefined;
+      }
+    };
+    const unknown = { end: "unknown", detail: "S3 did not answer" } as const;
+    return {
+      ensureBucket: async ({ name, wallet }) =>
+        (await ask("bucket", () => {
+          const owner = this.buckets.get(name) ?? wallet;
+          this.buckets.set(name, owner);
+          return { end: owner === wallet ? ("ready" as const) : ("taken" as const) };
+        })) ?? unknown,
+      signPut: async (target: PutTarget) => ({
+        url: JSON.stringify({
+          key: target.key,
+          lengthBytes: target.lengthBytes,
+          sha256Hex: target.sha256Hex,
+          untilMs: this.#time.nowMs + target.expiresInS * 1000,
+        } satisfies Url),
+        headers: {},
+      }),
+      signGet: async (place) => place.key,
+      look: async ({ key }: ObjectPlace) =>
+        (await ask("look", () => {
+          const object = this.objects.get(key);
+          return object ? { end: "found" as const, ...object } : { end: "absent" as const };
+        })) ?? unknown,
+      erase: async ({ key }) =>
+        (await ask("erase", () => {
+          this.onErase?.(key);
+          this.objects.delete(key);
+          return { end: "done" as const };
+        })) ?? unknown,
+      list: async () => ({ end: "done", entries: [], token: undefined }),
+    };
+  }
+}

@@ -1,0 +1,2 @@
+import type { Mutation } from "./world.ts";
+export const MUTATIONS: Record<string, Mutation> = {};
