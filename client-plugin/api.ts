@@ -14,6 +14,7 @@ import {
   HealthReply,
   ListReply,
   type ListRequest,
+  PaymentReply,
   PendingReply,
   PriceReply,
   type PriceRequest,
@@ -94,6 +95,10 @@ export class Api {
   }
   confirm(request: In<typeof ConfirmRequest>, send: Send = {}): Promise<ConfirmReply> {
     return this.#post("/storage/upload/confirm", request, ConfirmReply, send);
+  }
+  /** How a payment stands: `status_url` of a pending answer, by its id. */
+  payment(id: string): Promise<PaymentReply> {
+    return this.#send("GET", `/payments/${encodeURIComponent(id)}`, undefined, PaymentReply, {});
   }
   list(request: In<typeof ListRequest> = {}): Promise<ListReply> {
     return this.#post("/storage/ls", request, ListReply, {});

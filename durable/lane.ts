@@ -2,14 +2,14 @@
  * The memory of one nonce lane: jobs (what has to be settled), slots (nonces in use) and transactions (everything ever signed).
  * Rows in, values out; each function is part of its caller's synchronous stretch.
  *
- * A job is `queued`, `sent` (a signed transaction carries it), `settled`, or `void`. `left` remembers whether any transaction that
- * carried it was ever signed: a job that never left us may be forgotten, one that did is watched until the chain has spoken.
+ * A job is `queued`, `sent` (a signed transaction carries it), `settled`, `void`, or `returned` (it never left us). `left` remembers whether any transaction that
+ * carried it was ever signed: a job that never left us may be given back, one that did is watched until the chain has spoken.
  */
 import { packAuthorization, unpackAuthorization } from "./payments.ts";
 import type { ClaimKey, SettlementJob, TransferProof } from "./ports.ts";
 import type { Fees } from "./rules/fees.ts";
 
-export type JobState = "queued" | "sent" | "settled" | "void";
+export type JobState = "queued" | "sent" | "settled" | "void" | "returned";
 /** What a nonce is used for. A `cancel` frees it by a transfer of nothing to oneself. */
 export type Carries = "pay" | "batch" | "cancel";
 
@@ -58,6 +58,9 @@ type TxRow = {
   signed_ms: number;
 };
 
+/** Longer than any authorization lives. */
+const RETURNED_KEPT_MS = 86_400_000;
+
 export class Lane {
   readonly #sql: SqlStorage;
 
@@ -65,7 +68,17 @@ export class Lane {
     this.#sql = sql;
   }
 
+  /**
+   * Takes a job on. What was given back stays given back for whoever asks about that claim: a second caller of a claim that was
+   * refused must not be the one who sends it after all. Claimed anew, later, it is a new job.
+   */
   accept(job: SettlementJob): void {
+    this.#sql.exec(
+      "DELETE FROM jobs WHERE state = 'returned' AND ((claim_key = ? AND claimed_ms < ?) OR claimed_ms < ?)",
+      job.claimKey,
+      job.claimedMs,
+      job.claimedMs - RETURNED_KEPT_MS,
+    );
     this.#sql.exec(
       `INSERT OR IGNORE INTO jobs (claim_key, payer, authorization, signature, state, left_us, alone, tries, claimed_ms)
          VALUES (?, ?, ?, ?, 'queued', 0, 0, 0, ?)`,
@@ -105,9 +118,14 @@ export class Lane {
     return this.#sql.exec<{ n: number }>("SELECT count(*) AS n FROM jobs WHERE state = ?", state).one().n;
   }
 
-  /** Only a job that never left us may be forgotten. */
-  forget(claimKey: ClaimKey): void {
-    this.#sql.exec("DELETE FROM jobs WHERE claim_key = ? AND state = 'queued' AND left_us = 0", claimKey);
+  /** Only a job that never left us may be given back. */
+  giveBack(claimKey: ClaimKey, reason: string, detail: string): void {
+    this.#sql.exec(
+      "UPDATE jobs SET state = 'returned', reason = ?, detail = ? WHERE claim_key = ? AND state = 'queued' AND left_us = 0",
+      reason,
+      detail,
+      claimKey,
+    );
   }
 
   settled(claimKey: ClaimKey, proof: TransferProof): void {

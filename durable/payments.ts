@@ -149,6 +149,9 @@ export function insertPayment(
   order: Order,
   { state, reviewMs }: { state: PaymentState; reviewMs: number | null },
 ): PaymentRecord {
+  const withdrawn = findPayment(tx, claim.claimKey);
+  // A new attempt must look newer to the lanes than the one they gave back.
+  const claimedMs = Math.max(tx.nowMs, (withdrawn?.claimedMs ?? 0) + 1);
   tx.run("DELETE FROM payments WHERE claim_key = ? AND state = 'withdrawn'", claim.claimKey);
   tx.run(
     `INSERT INTO payments (claim_key, payment_id, order_id, purchase, fingerprint, amount, authorization, signature, state,
@@ -162,7 +165,7 @@ export function insertPayment(
     packAuthorization(claim.authorization),
     claim.signature,
     state,
-    tx.nowMs,
+    claimedMs,
     reviewMs,
   );
   return mustFindPayment(tx, claim.claimKey);

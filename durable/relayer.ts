@@ -8,39 +8,12 @@
 import { DurableObject } from "cloudflare:workers";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { bumped, type Fees } from "#rules/fees";
-import { revertReason } from "#rules/revert";
 import { type Job, Lane } from "./lane.ts";
-import type {
-  ChainRpc,
-  ClaimKey,
-  Clock,
-  Recheck,
-  Secrets,
-  SettlementEnd,
-  SettlementJob,
-  TransferProof,
-} from "./ports.ts";
+import type { RelayerPorts } from "./lane-ports.ts";
+import type { ChainRpc, ClaimKey, Recheck, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
 import { migrateRelayer } from "./schema.ts";
-import { addressOf, signTransaction, type Unsigned } from "./sign.ts";
-
-export interface RelayerPorts {
-  readonly clock: Clock;
-  readonly rpc: ChainRpc;
-  readonly secrets: Secrets;
-  /** Where this relayer's key lies. */
-  readonly secretId: string;
-  /** Fees above this are not paid; a payment that has not left us is refused unsent, one that has waits. */
-  readonly feeCeilingWei: bigint;
-  /** Transfers above this are believed at the `safe` head only. */
-  readonly safeAbove: bigint;
-  pause(ms: number): Promise<void>;
-  build: {
-    pay(job: SettlementJob, nonce: number, fees: Fees): Unsigned;
-    batch(jobs: readonly SettlementJob[], nonce: number, fees: Fees): Unsigned;
-    /** A transfer of nothing to oneself: it frees a nonce. */
-    cancel(address: Wallet, nonce: number, fees: Fees): Unsigned;
-  };
-}
+import { addressOf, signTransaction } from "./sign.ts";
+import { vet } from "./vet.ts";
 
 const POLL_MS = 400;
 /** Handed to the node again after this long without a receipt: the same bytes, so it cannot pay twice. */
@@ -51,8 +24,6 @@ const REVIEW_MS = 10_000;
 const BATCH_MAX = 50;
 /** Nonces in flight; more would only queue at the node. */
 const OPEN_SLOTS_MAX = 16;
-/** An authorization this close to its end is not sent: it would revert at our cost. */
-const LAST_SEND_S = 6n;
 /** Gas money a lane must have for one more transaction, in units of gas. */
 const GAS_RESERVE = 200_000n;
 
@@ -62,8 +33,6 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   #ports: RelayerPorts | undefined;
   #key: `0x${string}` | undefined;
   readonly #lane: Lane;
-  /** Why jobs that never left us were given back, for those who still wait. */
-  readonly #dropped = new Map<ClaimKey, { reason: string; detail: string }>();
   #pumping: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
   /** When the alarm is set for; in the past: not set. */
@@ -82,7 +51,6 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   /** Idempotent by claim key: asks again, never pays again. Waits at most `waitMs` for an end. */
   async settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd> {
     const deadlineMs = this.#world().clock.nowMs() + waitMs;
-    this.#dropped.delete(job.claimKey);
     this.#lane.accept(job);
     if (this.#state(job.claimKey) === "void") await this.#lookForProof(job).catch(() => undefined);
     for (;;) {
@@ -97,9 +65,10 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     return this.#endOf(job.claimKey);
   }
 
-  /** Whether this lane has ever been given the claim; asked before another lane may be. */
+  /** Whether this lane has the claim in hand; asked before another lane may be given it. */
   knows(claimKey: ClaimKey): boolean {
-    return this.#lane.job(claimKey) !== undefined;
+    const state = this.#state(claimKey);
+    return state !== undefined && state !== "returned";
   }
 
   /** Is a transfer that was seen still there, and can it no longer go away? */
@@ -151,60 +120,27 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     } catch (error) {
       // Nothing was signed in this turn: what never left us is given back, what did leave waits for the next turn.
       for (const job of queued)
-        this.#giveBack(job, "settlement_unavailable", error instanceof Error ? error.message : String(error));
+        this.#lane.giveBack(
+          job.claimKey,
+          "settlement_unavailable",
+          error instanceof Error ? error.message : String(error),
+        );
     }
   }
 
-  /** The last look before a signature: would it land now, and does the payer have it all? */
+  /** Those that may be sent now; the others are given up or given back. */
   async #vet(queued: readonly Job[]): Promise<Job[]> {
     const { rpc, clock } = this.#world();
-    const address = this.#address();
     const nowS = BigInt(Math.floor(clock.nowMs() / 1000));
-    const checked = await Promise.all(
-      queued.map(async (job) => {
-        try {
-          const [fault, hasCode, balance] = await Promise.all([
-            rpc.simulate(job.authorization, job.signature, address),
-            job.alone || rpc.hasCode(job.authorization.from),
-            rpc.balanceOfUsdc(job.authorization.from),
-          ]);
-          return [{ job, fault, hasCode, balance }];
-        } catch (error) {
-          // Each stands alone: a payer whose contract the endpoint chokes on must not keep the others from paying.
-          this.#giveBack(job, "settlement_unavailable", error instanceof Error ? error.message : String(error));
-          return [];
-        }
-      }),
-    );
+    const promisedBy = (payer: string, except: ClaimKey) => this.#lane.promisedBy(payer, except);
     const ready: Job[] = [];
-    const promised = new Map<string, bigint>();
-    for (const { job, fault, hasCode, balance } of checked.flat()) {
-      const { from, value, validBeforeS } = job.authorization;
-      if (fault !== undefined) {
-        // Somebody may have submitted it for us in this very moment; then it has paid.
-        if (!(await this.#lookForProof(job))) this.#giveUp(job, revertReason(fault), fault);
-        continue;
-      }
-      if (validBeforeS < nowS + LAST_SEND_S) {
-        this.#giveUp(
-          job,
-          "invalid_exact_evm_payload_authorization_valid_before",
-          "the authorization expires before it could land",
-        );
-        continue;
-      }
-      const before = promised.get(from) ?? this.#lane.promisedBy(from, job.claimKey);
-      if (before + value > balance) {
-        this.#giveUp(
-          job,
-          "invalid_exact_evm_insufficient_balance",
-          `the payer has ${balance} and has promised ${before} already; this needs ${value}`,
-        );
-        continue;
-      }
-      promised.set(from, before + value);
-      if (hasCode) this.#lane.goesAlone(job.claimKey);
-      ready.push({ ...job, alone: hasCode });
+    for (const vetted of await vet(queued, rpc, this.#address(), nowS, promisedBy)) {
+      const { job } = vetted;
+      if (vetted.verdict === "unknown") this.#lane.giveBack(job.claimKey, "settlement_unavailable", vetted.detail);
+      else if (vetted.verdict === "ready") {
+        if (vetted.alone) this.#lane.goesAlone(job.claimKey);
+        ready.push({ ...job, alone: vetted.alone });
+      } else if (!vetted.maybePaid || !(await this.#lookForProof(job))) this.#giveUp(job, vetted.reason, vetted.detail);
     }
     return ready;
   }
@@ -293,11 +229,9 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     carries: string,
     receipt: NonNullable<Awaited<ReturnType<ChainRpc["receipts"]>>[number]>,
   ): Promise<void> {
-    const { rpc, safeAbove } = this.#world();
     for (const job of this.#lane.jobsOf(nonce)) {
       const proof = receipt.succeeded ? await receipt.transferOf(job.authorization) : undefined;
-      if (proof && job.authorization.value > safeAbove && (await rpc.head("safe")).number < proof.blockNumber) continue;
-      if (proof) this.#lane.settled(job.claimKey, proof);
+      if (proof) await this.#believe(job, proof);
       else await this.#notCarried(job, carries);
     }
     if (this.#lane.jobsOf(nonce).length === 0) this.#lane.close(nonce);
@@ -376,29 +310,27 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
 
   async #lookForProof(job: SettlementJob): Promise<boolean> {
     const proof = await this.#world().rpc.findTransfer(job.authorization, job.claimedMs);
-    if (proof) this.#lane.settled(job.claimKey, proof);
+    if (proof) await this.#believe(job, proof);
     return proof !== undefined;
+  }
+
+  /** At the head of the chain; much money a little deeper. What is not believed yet is looked at again. */
+  async #believe(job: SettlementJob, proof: TransferProof): Promise<void> {
+    const { rpc, safeAbove } = this.#world();
+    if (job.authorization.value > safeAbove && (await rpc.head("safe")).number < proof.blockNumber) return;
+    this.#lane.settled(job.claimKey, proof);
   }
 
   /** This authorization will not do: forgotten if it never left us, void (and watched by its wallet) if it did. */
   #giveUp(job: Job, reason: string, detail: string): void {
     if (job.left) this.#lane.voided(job.claimKey, reason, detail);
-    else this.#giveBack(job, reason, detail);
-  }
-
-  #giveBack(job: Job, reason: string, detail: string): void {
-    if (this.#lane.job(job.claimKey)?.left !== false) return;
-    this.#lane.forget(job.claimKey);
-    this.#dropped.set(job.claimKey, { reason, detail });
-    if (this.#dropped.size > 1_000) this.#dropped.delete(this.#dropped.keys().next().value ?? "");
+    else this.#lane.giveBack(job.claimKey, reason, detail);
   }
 
   #endOf(claimKey: ClaimKey): SettlementEnd {
     const job = this.#lane.job(claimKey);
-    if (!job) {
-      const why = this.#dropped.get(claimKey) ?? { reason: "settlement_unavailable", detail: "the job was withdrawn" };
-      return { end: "refused", ...why, leftUs: false };
-    }
+    if (!job) throw new Error(`invariant: ${claimKey} was taken on and is gone`);
+    if (job.state === "returned") return { end: "refused", reason: job.reason, detail: job.detail, leftUs: false };
     if (job.state === "settled" && job.proof) return { end: "settled", proof: job.proof };
     if (job.state === "void") return { end: "refused", reason: job.reason, detail: job.detail, leftUs: true };
     const newest = job.nonce === undefined ? undefined : this.#lane.versions(job.nonce)[0];

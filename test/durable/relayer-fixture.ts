@@ -109,3 +109,8 @@ function transfersIn(to: string | undefined, data: `0x${string}` | undefined): (
 export function nonceIn(transfer: readonly unknown[]): string {
   return String(transfer[5]);
 }
+
+/** The same authorization, claimed anew by its wallet after it had been given back. */
+export function claimedAgain(job: SettlementJob): SettlementJob {
+  return { ...job, claimedMs: job.claimedMs + 1 };
+}

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { NETWORKS } from "#contract/x402";
 import { freshWallet } from "./fixture.ts";
-import { jobOf, nonceIn, openLane, taken } from "./relayer-fixture.ts";
+import { claimedAgain, jobOf, nonceIn, openLane, taken } from "./relayer-fixture.ts";
 
 const USDC = NETWORKS[84532].usdc.toLowerCase();
 
@@ -117,13 +117,16 @@ describe("a settlement refused before anything was signed", () => {
     ["FiatTokenV2: authorization is expired", "invalid_exact_evm_payload_authorization_valid_before"],
     ["FiatTokenV2: authorization is not yet valid", "invalid_exact_evm_payload_authorization_valid_after"],
     ["Pausable: paused", "invalid_exact_evm_transaction_simulation_failed"],
-  ])("because it would revert (%s) is forgotten", async (fault, reason) => {
+  ])("because it would revert (%s) is given back, for every caller of that claim", async (fault, reason) => {
     const lane = openLane();
+    const job = jobOf(lane);
     lane.world.rpc.simulation = fault;
-    expect(await lane.settle(jobOf(lane))).toMatchObject({ ...refusal, reason, detail: fault });
+    expect(await lane.settle(job)).toMatchObject({ ...refusal, reason, detail: fault });
+    lane.world.rpc.simulation = undefined;
+    expect(await lane.settle(job)).toMatchObject({ ...refusal, reason, detail: fault });
     expect(lane.world.rpc.sent).toEqual([]);
     expect(await lane.sql("SELECT * FROM txs")).toEqual([]);
-    expect(await lane.sql("SELECT * FROM jobs")).toEqual([]);
+    expect(await lane.sql("SELECT state, left_us FROM jobs")).toEqual([{ state: "returned", left_us: 0 }]);
   });
 
   it("because the authorization is used is settled, when the transfer that used it paid us", async () => {
@@ -136,7 +139,7 @@ describe("a settlement refused before anything was signed", () => {
   });
 
   it.each(["simulate", "hasCode", "balanceOfUsdc", "fees", "transactionCount", "balanceWei"] as const)(
-    "because %s does not answer may be asked again, and then goes through",
+    "because %s does not answer may be claimed again, and then goes through",
     async (name) => {
       const lane = openLane();
       const job = jobOf(lane);
@@ -144,7 +147,7 @@ describe("a settlement refused before anything was signed", () => {
       expect(await lane.settle(job)).toMatchObject({ ...refusal, reason: "settlement_unavailable" });
       expect(await lane.sql("SELECT * FROM txs")).toEqual([]);
       lane.world.rpc.down.clear();
-      expect((await lane.settle(job)).end).toBe("settled");
+      expect((await lane.settle(claimedAgain(job))).end).toBe("settled");
     },
   );
 
@@ -157,10 +160,11 @@ describe("a settlement refused before anything was signed", () => {
     lane.world.relayerKey = async () => {
       throw new Error("Secrets Manager answered 400");
     };
-    expect(await lane.settle(job)).toMatchObject({ ...refusal, reason: "settlement_unavailable" });
+    const again = claimedAgain(job);
+    expect(await lane.settle(again)).toMatchObject({ ...refusal, reason: "settlement_unavailable" });
     expect(lane.world.rpc.sent).toEqual([]);
     lane.world.relayerKey = key;
-    expect((await lane.settle(job)).end).toBe("settled");
+    expect((await lane.settle(claimedAgain(again))).end).toBe("settled");
   });
 
   it("because gas is above the ceiling, or the relayer has none, costs nothing", async () => {
@@ -170,7 +174,10 @@ describe("a settlement refused before anything was signed", () => {
     expect(await lane.settle(job)).toMatchObject({ ...refusal, detail: expect.stringContaining("ceiling") });
     lane.world.rpc.maxFeePerGas = lane.world.feeCeilingWei;
     lane.world.rpc.balance = 1_000n;
-    expect(await lane.settle(job)).toMatchObject({ ...refusal, detail: expect.stringContaining("gas money") });
+    expect(await lane.settle(claimedAgain(job))).toMatchObject({
+      ...refusal,
+      detail: expect.stringContaining("gas money"),
+    });
     expect(lane.world.rpc.sent).toEqual([]);
   });
 

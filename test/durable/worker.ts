@@ -1,6 +1,7 @@
 /** The shipped objects with the tests' world plugged in. This entry is never deployed. */
 import { networkOf } from "#contract/x402";
-import { RelayerObject, type RelayerPorts } from "../../durable/relayer.ts";
+import type { RelayerPorts } from "../../durable/lane-ports.ts";
+import { RelayerObject } from "../../durable/relayer.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
 import { buildBatch, buildCancel, buildSettlement } from "../../worker/adapters/base-transactions.ts";
 import { PAY_TO } from "./fixture.ts";

@@ -14,8 +14,10 @@ export type Ledger = Record<(typeof TABLES)[number], number>;
 export function ledgerOf({ paths }: Stack, wallet: string): Ledger {
   const counts: Ledger = { quotes: 0, orders: 0, payments: 0, plans: 0, buckets: 0, idempotency: 0 };
   for (const file of walletFiles(paths.edge)) {
-    const database = new DatabaseSync(file, { readOnly: true });
+    const database = new DatabaseSync(file, { readOnly: true, timeout: 2_000 });
     try {
+      // An object is being born in this moment.
+      if (database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'idempotency'").get() === undefined) continue;
       if (database.prepare("SELECT 1 FROM meta WHERE key = 'wallet' AND value = ?").get(wallet) === undefined) continue;
       for (const table of TABLES)
         counts[table] = Number(database.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.["n"]);

@@ -25,11 +25,7 @@ export function required(headers: Headers): PaymentRequired {
   return PaymentRequired.parse(base64ToJson(headers.get("payment-required") ?? ""));
 }
 
-export async function sign(
-  account: PrivateKeyAccount,
-  asked: PaymentRequired,
-  lie: PaymentLie = {},
-): Promise<Signed> {
+export async function sign(account: PrivateKeyAccount, asked: PaymentRequired, lie: PaymentLie = {}): Promise<Signed> {
   const [offer] = asked.accepts;
   const network = networkOf(84_532);
   const payTo = parseWallet(offer?.payTo);

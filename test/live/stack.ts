@@ -10,53 +10,68 @@ import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from 
 import { OWNER, USDC } from "../stack/chain/client.ts";
 import { usdcAbi } from "../stack/chain/usdc.ts";
 import { type Family, startFamily } from "../stack/processes.ts";
-import { edgeInputs } from "../stack/settings.ts";
+import { edgeInputs, s3Inputs } from "../stack/settings.ts";
 import { type Stack, startStack } from "../stack/stack.ts";
 import { workerPlan } from "../stack/wrangler.ts";
+
+export type Part = "edge" | "s3";
 
 export interface Live {
   readonly stack: Stack;
   readonly edge: string;
-  /** New wallets with so many micro-USDC each and no ether; all of them are funded in one block. */
-  fundedWallets(count: number, microUsdc?: bigint): Promise<PrivateKeyAccount[]>;
-  /** Ends the edge as a crash would: no goodbye, its children too. */
-  killEdge(): Promise<void>;
-  /** Starts the edge again on the same port and the same data. */
-  restartEdge(): Promise<void>;
+  /** A new wallet with $1 of USDC and no ether. All of them were funded in one block, at the start. */
+  wallet(): PrivateKeyAccount;
+  /** Ends a Worker as a crash would: no goodbye, its children too. */
+  kill(part: Part): Promise<void>;
+  /** Starts it again on the same port and the same data. */
+  restart(part: Part): Promise<void>;
   stop(): Promise<void>;
 }
+
+const WALLETS = 48;
 
 export async function startLive(): Promise<Live> {
   const directory = await mkdtemp(join(tmpdir(), "live-test-"));
   const ports = { edge: 0, s3: 0, chain: 0, secrets: 0 };
   const stack = await startStack({ stateDirectory: join(directory, "state"), ports });
-  let second: Family | undefined;
+  const wallets = await fundedWallets(stack, WALLETS, 1_000_000n);
+  const restarted = new Map<Part, Family>();
+  const endRestarted = async (part: Part) => restarted.get(part)?.stop();
   return {
     stack,
     edge: stack.urls.edge,
-    fundedWallets: (count, microUsdc = 1_000_000n) => fundedWallets(stack, count, microUsdc),
-    killEdge: async () => {
-      const edge = second?.child("edge") ?? stack.child("edge");
-      if (!edge) throw new Error("no edge is running");
-      // wrangler leads a group of its own; its workerd would outlive it.
-      process.kill(-edge.pid, "SIGKILL");
-      await edge.ended;
+    wallet: () => {
+      const account = wallets.pop();
+      if (!account) throw new Error(`more than ${WALLETS} wallets were asked for`);
+      return account;
     },
-    restartEdge: async () => {
-      await second?.stop();
-      second = await startFamily();
-      const { keys, urls, chain, paths } = stack;
-      const config = fileURLToPath(new URL("../../wrangler.toml", import.meta.url));
-      const port = Number(new URL(urls.edge).port);
-      const inputs = edgeInputs(keys, urls, chain);
-      await second.start(workerPlan({ name: "edge", config, port, persistTo: paths.edge, ...inputs }, paths));
+    kill: async (part) => {
+      const child = (restarted.get(part) ?? stack).child(part);
+      if (!child) throw new Error(`no ${part} is running`);
+      // wrangler leads a group of its own; its workerd would outlive it.
+      process.kill(-child.pid, "SIGKILL");
+      await child.ended;
+    },
+    restart: async (part) => {
+      await endRestarted(part);
+      const family = await startFamily();
+      restarted.set(part, family);
+      await family.start(planOf(stack, part));
     },
     stop: async () => {
-      await second?.stop();
+      await Promise.all([endRestarted("edge"), endRestarted("s3")]);
       await stack.stop();
       await rm(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+function planOf({ keys, urls, chain, paths }: Stack, part: Part) {
+  const file = part === "edge" ? "../../wrangler.toml" : "../stack/s3/wrangler.toml";
+  const inputs = part === "edge" ? edgeInputs(keys, urls, chain) : s3Inputs(keys);
+  const config = fileURLToPath(new URL(file, import.meta.url));
+  const port = Number(new URL(urls[part]).port);
+  return workerPlan({ name: part, config, port, persistTo: paths[part], ...inputs }, paths);
 }
 
 /** Nonces are given by hand: one mint after the other would take a block each. */

@@ -2,7 +2,8 @@
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { bytesToHex, bytesToUtf8, hexToBytes, utf8ToBytes } from "#contract/bytes";
 import { parseWallet, type Wallet } from "#contract/wallet";
-import { RelayerObject, type RelayerPorts } from "../../durable/relayer.ts";
+import type { RelayerPorts } from "../../durable/lane-ports.ts";
+import { RelayerObject } from "../../durable/relayer.ts";
 import { addressOf } from "../../durable/sign.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
 import { type Actor, type Faults, Io } from "./actor.ts";

@@ -6,6 +6,7 @@ import type { Keys } from "./state-directory.ts";
 export const REGION = "us-east-1";
 export const ACCOUNT_ID = "000000000001";
 export const RELAYER_SECRET = "mnemospark/relayer-private-key";
+export const RECEIPT_SECRET = "mnemospark/receipt-private-key";
 const S3_REGIONS = ["us-east-1", "eu-north-1"];
 
 export interface Urls {
@@ -35,6 +36,7 @@ export function edgeInputs(keys: Keys, urls: Urls, chain: { chainId: number; ide
       MARKUP_PERCENT: "20",
       PRICE_MIN_MICRO_USDC: "10000",
       RELAYERS: `${privateKeyToAddress(keys.relayer)}=${RELAYER_SECRET}`,
+      RECEIPTS: `${privateKeyToAddress(keys.receipts)}=${RECEIPT_SECRET}`,
       AWS_ACCOUNT_ID: ACCOUNT_ID,
       S3_REGIONS: S3_REGIONS.join(","),
       S3_ENDPOINT: urls.s3,

@@ -12,7 +12,16 @@ import { type Lock, takeLock } from "./lock.ts";
 import { choosePorts, type Ports, takePorts } from "./ports.ts";
 import { type Child, type Family, startFamily } from "./processes.ts";
 import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
-import { ACCOUNT_ID, edgeInputs, REGION, RELAYER_SECRET, s3Inputs, type Urls, urlsOf } from "./settings.ts";
+import {
+  ACCOUNT_ID,
+  edgeInputs,
+  RECEIPT_SECRET,
+  REGION,
+  RELAYER_SECRET,
+  s3Inputs,
+  type Urls,
+  urlsOf,
+} from "./settings.ts";
 import {
   forget,
   type Keys,
@@ -175,7 +184,7 @@ function startSecrets(port: number, keys: Keys, paths: StatePaths): Promise<Secr
   const logFile = join(paths.logs, "secrets-manager.log");
   return startSecretsManager({
     port,
-    secrets: { [RELAYER_SECRET]: keys.relayer },
+    secrets: { [RELAYER_SECRET]: keys.relayer, [RECEIPT_SECRET]: keys.receipts },
     credentials: keys.secretsManager,
     region: REGION,
     accountId: ACCOUNT_ID,

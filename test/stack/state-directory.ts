@@ -69,6 +69,7 @@ export function keysOf(paths: StatePaths) {
     wallet: keptPrivateKey(paths, "wallet"),
     relayer: keptPrivateKey(paths, "relayer"),
     payTo: keptPrivateKey(paths, "pay-to"),
+    receipts: keptPrivateKey(paths, "receipts"),
     ticketKey: kept(paths, "ticket", randomHex(32)),
     s3: credentials("s3"),
     secretsManager: credentials("secrets-manager"),

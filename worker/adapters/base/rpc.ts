@@ -197,9 +197,10 @@ class HttpEndpoint implements Endpoint {
     return calls.map((_, id) => answerOf(byId.get(id)));
   }
 
-  /** The URL often carries an API key: only the host is ever told. */
+  /** The URL often carries an API key: only the host is ever told, also where a runtime's own words name it. */
   #failed(why: string): EndpointFailed {
-    return new EndpointFailed(`${new URL(this.#url).host}: ${why}`);
+    const { host } = new URL(this.#url);
+    return new EndpointFailed(`${host}: ${why.replaceAll(this.#url, host)}`);
   }
 }
 
@@ -220,7 +221,10 @@ export function read<T>(schema: z.ZodType<T>, answer: Answer | undefined): T {
 
 /** Did the call revert (an answer), or did the endpoint fail to run it (none)? */
 export function isRevert(answer: Answer): answer is Extract<Answer, { ok: false }> {
-  return !answer.ok && (answer.code === 3 || /revert|out ?of ?gas|invalid opcode|VM execution|EVM error/i.test(answer.message));
+  return (
+    !answer.ok &&
+    (answer.code === 3 || /revert|out ?of ?gas|invalid opcode|VM execution|EVM error/i.test(answer.message))
+  );
 }
 
 export const Quantity = z

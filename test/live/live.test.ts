@@ -1,0 +1,32 @@
+/**
+ * The service as the world meets it: real chain, strict S3, the real Worker over TCP, and no way in but the public door.
+ * One stack for all, because its start costs more than most of the tests.
+ */
+import { afterAll, beforeAll } from "vitest";
+import { type Live, startLive } from "./stack.ts";
+import { bytes } from "./suite/bytes.ts";
+import { crash } from "./suite/crash.ts";
+import { money } from "./suite/money.ts";
+import { oldClient } from "./suite/old-client.ts";
+import { refusals } from "./suite/refusals.ts";
+import { stockClients } from "./suite/stock-clients.ts";
+
+let started: Live | undefined;
+const live = (): Live => started ?? raise("the stack is not up");
+
+function raise(sentence: string): never {
+  throw new Error(sentence);
+}
+
+beforeAll(async () => {
+  started = await startLive();
+});
+afterAll(() => started?.stop());
+
+stockClients(live);
+oldClient(live);
+money(live);
+bytes(live);
+refusals(live);
+// Last, because the others would be cut off.
+crash(live);

@@ -1,0 +1,92 @@
+/** Requests that make no sense. */
+import { bare, type Case, honest, malformed, price, pricing, sized } from "./scene.ts";
+
+export const bodies: Case[] = [
+  { what: "broken JSON", ask: pricing(() => "{not json"), is: malformed, says: /not JSON/ },
+  { what: "an empty body", ask: pricing(() => ""), is: malformed, says: /empty/ },
+  { what: "a list", ask: pricing(() => "[1]"), is: malformed, says: /not an object/ },
+  { what: "null", ask: pricing(() => "null"), is: malformed, says: /not an object/ },
+  {
+    what: "text/plain",
+    ask: pricing(honest, { headers: { "content-type": "text/plain" } }),
+    is: [415, "media_type"],
+    says: /text\/plain.*application\/json/,
+  },
+  {
+    what: "ten megabytes of JSON",
+    ask: pricing(() => JSON.stringify({ filler: "x".repeat(10_000_000) })),
+    is: [413, "body_too_large"],
+    says: /65536 bytes/,
+  },
+  { what: "a missing name", ask: price({ object_id: undefined }), is: malformed, says: /object_id/ },
+  { what: "a missing wallet", ask: price({ wallet_address: undefined }), is: malformed, says: /wallet_address/ },
+  { what: "a missing region", ask: price({ region: undefined }), is: malformed, says: /region/ },
+  { what: "no size at all", ask: price({ size_bytes: undefined }), is: malformed, says: /size_bytes or gb/ },
+  { what: "two sizes", ask: price({ gb: 1 }), is: malformed, says: /size_bytes or gb/ },
+  { what: "an unknown field", ask: price({ sizebytes: 1 }), is: malformed, says: /sizebytes/ },
+  { what: "a number for a name", ask: price({ object_id: 7 }), is: malformed, says: /object_id/ },
+  { what: "text for a size", ask: price({ size_bytes: "10" }), is: malformed, says: /size_bytes/ },
+  {
+    what: "a wallet that is no address",
+    ask: price({ wallet_address: "0x12" }),
+    is: malformed,
+    says: /wallet_address/,
+  },
+  { what: "another provider", ask: price({ provider: "gcp" }), is: malformed, says: /provider/ },
+  { what: "a negative size", ask: price({ size_bytes: -1 }), is: malformed, says: /size_bytes/ },
+  { what: "no bytes", ask: price({ size_bytes: 0 }), is: malformed, says: /size_bytes/ },
+  { what: "half a byte", ask: price({ size_bytes: 1.5 }), is: malformed, says: /size_bytes/ },
+  { what: "more than one PUT takes", ask: price({ size_bytes: 5 * 1024 ** 3 + 1 }), is: malformed, says: /size_bytes/ },
+  { what: "more than a number holds", ask: price({ size_bytes: 1e300 }), is: malformed, says: /size_bytes/ },
+  ...[0, -1, 1e-10, "NaN", "Infinity", "many", "", "1e99", 6, null, true].map(
+    (gb): Case => ({ what: `gb ${JSON.stringify(gb)}`, ask: sized(gb), is: malformed, says: /gb/ }),
+  ),
+  ...["..", ".", "%2e%2E", "a/b", "a\\b", "", "a\u0000b", "x".repeat(513)].map(
+    (name): Case => ({
+      what: `the name ${JSON.stringify(name.slice(0, 12))}`,
+      ask: price({ object_key: name }),
+      is: malformed,
+      says: /object_key: /,
+    }),
+  ),
+  {
+    what: "a slash in an object_id that is the name",
+    ask: price({ object_id: "a/b" }),
+    is: malformed,
+    says: /object_id/,
+  },
+  { what: "an agent with a slash", ask: price({ agent_id: "a/b" }), is: malformed, says: /agent_id/ },
+  { what: "a region that is none", ask: price({ region: "moon" }), is: malformed, says: /region/ },
+  {
+    what: "a region not sold",
+    ask: price({ region: "ap-south-1" }),
+    is: [400, "region_unknown"],
+    says: /ap-south-1 .*us-east-1/,
+  },
+  { what: "a bare purchase of no name", ask: bare({ object_key: undefined }), is: malformed, says: /object_key/ },
+  {
+    what: "a bare purchase of no hash",
+    ask: bare({ content_sha256: undefined }),
+    is: malformed,
+    says: /content_sha256/,
+  },
+  {
+    what: "a bare purchase of a short hash",
+    ask: bare({ content_sha256: "ab" }),
+    is: malformed,
+    says: /content_sha256/,
+  },
+  {
+    what: "a bare purchase of no bytes",
+    ask: bare({ content_length_bytes: 0 }),
+    is: malformed,
+    says: /content_length_bytes/,
+  },
+  {
+    what: "a bare purchase in a region not sold",
+    ask: bare({ region: "eu-west-9" }),
+    is: [400, "region_unknown"],
+    says: /eu-west-9/,
+  },
+  { what: "a wrapped key that is no base64", ask: bare({ wrapped_dek: "!" }), is: malformed, says: /wrapped_dek/ },
+];
