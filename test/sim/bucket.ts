@@ -1,5 +1,5 @@
 /** S3: write-once keys by signed URL, with outages. Also the judge of what is erased. */
-import type { ObjectPlace, PutTarget, Store } from "../../durable/ports.ts";
+import type { Looked, ObjectPlace, PutTarget, Store } from "../../durable/ports.ts";
 import type { Actor, Io } from "./actor.ts";
 import type { Time } from "./time.ts";
 
@@ -13,6 +13,8 @@ interface Url {
 export class SimS3 {
   readonly buckets = new Map<string, string>();
   readonly objects = new Map<string, { lengthBytes: number; sha256Hex: string }>();
+  /** What plans promised, whether or not it was ever PUT. */
+  readonly announced = new Map<string, { lengthBytes: number; sha256Hex: string }>();
   readonly #time: Time;
   onErase: ((key: string) => void) | undefined;
 
@@ -27,6 +29,17 @@ export class SimS3 {
     if (this.objects.has(asked.key)) return "exists";
     this.objects.set(asked.key, { lengthBytes: asked.lengthBytes, sha256Hex: asked.sha256Hex });
     return "stored";
+  }
+
+  /** HEAD. */
+  look(key: string): Looked {
+    const object = this.objects.get(key);
+    return object ? { end: "found", ...object } : { end: "absent" };
+  }
+
+  #announce({ key, lengthBytes, sha256Hex }: PutTarget): object {
+    this.announced.set(key, { lengthBytes, sha256Hex });
+    return {};
   }
 
   storeFor(actor: Actor, io: Io): Store {
@@ -46,6 +59,7 @@ export class SimS3 {
           return { end: owner === wallet ? ("ready" as const) : ("taken" as const) };
         })) ?? unknown,
       signPut: async (target: PutTarget) => ({
+        ...this.#announce(target),
         url: JSON.stringify({
           key: target.key,
           lengthBytes: target.lengthBytes,
@@ -55,11 +69,7 @@ export class SimS3 {
         headers: {},
       }),
       signGet: async (place) => place.key,
-      look: async ({ key }: ObjectPlace) =>
-        (await ask("look", () => {
-          const object = this.objects.get(key);
-          return object ? { end: "found" as const, ...object } : { end: "absent" as const };
-        })) ?? unknown,
+      look: async ({ key }: ObjectPlace) => (await ask("look", () => this.look(key))) ?? unknown,
       erase: async ({ key }) =>
         (await ask("erase", () => {
           this.onErase?.(key);

@@ -64,9 +64,14 @@ export class SimChain {
   readonly #random: Random;
   /** Wei; moves when the market does. */
   baseFee = 1_000n;
+  /** Twice the highest base fee there ever was: what a careful sender offered at most. */
+  highestFee = 2_000n;
   calm = false;
   /** Every transaction any node was ever handed, by hash. */
   readonly seen = new Set<string>();
+  reorgs = 0;
+  /** Payers that ever moved money behind our back. */
+  readonly drained = new Set<string>();
   onSend: ((hash: string, intent: Intent) => void) | undefined;
 
   constructor(time: Time, random: Random) {
@@ -100,6 +105,8 @@ export class SimChain {
 
   /** A stranger's transaction, under an account of its own. */
   submitAs(stranger: string, what: Omit<Intent, "from" | "nonce" | "maxFee">): void {
+    if (what.drains) this.drained.add(what.drains.from);
+    for (const { from } of what.transfers) this.drained.add(from);
     const nonce = this.#state.nonces.get(stranger) ?? 0;
     this.submit(`0x${sha256Hex(`${stranger}|${nonce}|${this.#random.hex(8)}`)}`, {
       from: stranger,
@@ -116,6 +123,7 @@ export class SimChain {
         this.baseFee = BigInt(this.#random.between(500, 5_000)) * (this.#random.chance(0.3) ? 40n : 1n);
       if (this.#random.chance(0.03)) this.#reorg(this.#random.between(1, 3));
     } else this.baseFee = 1_000n;
+    if (this.baseFee * 2n > this.highestFee) this.highestFee = this.baseFee * 2n;
     const top = this.#top();
     const block = {
       number: top.number + 1,
@@ -187,6 +195,7 @@ export class SimChain {
     const floor = this.#heads().finalized;
     for (let i = 0; i < depth && this.#top().number > floor; i++) {
       const gone = this.#blocks.pop() as Block;
+      this.reorgs += 1;
       this.#state = gone.before;
       for (const { hash, intent } of gone.mined) if (this.#random.chance(0.7)) this.#pool.set(hash, intent);
     }
@@ -219,6 +228,10 @@ export class SimChain {
         mined.logs.flatMap((log) => (log.paid ? [{ authorization: log.paid, by: mined.intent.from }] : [])),
       ),
     );
+  }
+
+  isUsed(key: string): boolean {
+    return this.#state.used.has(key);
   }
 
   nonceOf(address: string): number {

@@ -139,8 +139,13 @@ async function impatient(world: World, buyer: Buyer, key: string, size: number):
 /** PUT and confirm, by the ticket that came with the plan. */
 async function finish(world: World, buyer: Buyer, reply: Reply | undefined): Promise<void> {
   if (reply?.status !== 200 || typeof reply.body["upload_url"] !== "string") return;
-  if (world.random.chance(0.15)) return;
-  world.s3.put(reply.body["upload_url"]);
+  const url = reply.body["upload_url"];
+  if (world.random.chance(0.1)) return;
+  // Some say that they PUT, and did not.
+  if (world.random.chance(0.9)) world.s3.put(url);
+  // Somebody kept the URL and uses it again while it lives.
+  if (world.random.chance(0.2))
+    world.time.at(world.time.nowMs + world.random.between(0, 900_000), () => world.s3.put(url));
   const ticket = { "x-mnemospark-ticket": String(reply.body["ticket"]) };
   const body = { wallet_address: buyer.wallet, order_id: String(reply.body["order_id"]) };
   for (let tries = 0; tries < 3; tries++) {

@@ -24,13 +24,14 @@ const CALM_MS = 3 * 3_600_000;
 
 export async function runHistory(seed: number, mutation: Mutation = {}): Promise<History> {
   const realNow = Date.now;
+  const undo = mutation.patch?.();
   const world = openWorld(seed, mutation);
   let fault: unknown;
   const fail = (error: unknown) => {
     fault ??= error;
   };
   try {
-    watch(world);
+    watch(world, fail);
     const { time, random, io, chain } = world;
     const buyers = buyersOf(world);
     for (const buyer of buyers)
@@ -59,5 +60,6 @@ export async function runHistory(seed: number, mutation: Mutation = {}): Promise
     throw new Found(seed, world, error);
   } finally {
     Date.now = realNow;
+    undo?.();
   }
 }

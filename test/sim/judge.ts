@@ -23,11 +23,15 @@ interface OrderRow {
 }
 
 /** Hooks that watch effects as they happen. */
-export function watch(world: World): void {
+export function watch(world: World, found: (fault: Broken) => void): void {
   world.chain.onSend = (hash, intent) => {
     const lane = world.laneHosts.get(intent.from as never);
     const written = lane?.database.all("SELECT hash FROM txs WHERE hash = ?", [hash]) ?? [];
-    if (written.length === 0) throw new Broken(`${hash} was sent and never written down`);
+    if (written.length === 0) found(new Broken(`${hash} was sent and never written down`));
+    const dearest = world.chain.highestFee * 4n;
+    if (intent.maxFee > dearest)
+      found(new Broken(`${hash} offers ${intent.maxFee} wei; the market never asked a quarter of it`));
+    for (const { from } of intent.transfers) checkPromises(world, intent.from, from, found);
   };
   world.s3.onErase = (key) => {
     for (const host of world.wallets.values()) {
@@ -36,9 +40,25 @@ export function watch(world: World): void {
         "SELECT orders.order_id FROM plans JOIN orders ON orders.order_id = plans.order_id AND orders.stored_plan = plans.plan WHERE plans.s3_key = ? AND orders.state = 'stored'",
         [key],
       );
-      if (live.length > 0) throw new Broken(`${key} is stored and paid for, and was erased`);
+      if (live.length > 0) found(new Broken(`${key} is stored and paid for, and was erased`));
     }
   };
+}
+
+/** What a lane has under way for a payer is never more than the payer has: what reverts, reverts at our cost. */
+function checkPromises(world: World, lane: string, payer: string, found: (fault: Broken) => void): void {
+  // A reorg gives back what was spent, for a while; then two may honestly be under way for the same money.
+  if (world.chain.drained.has(payer) || world.chain.reorgs > 0) return;
+  const rows =
+    world.laneHosts
+      .get(lane as never)
+      ?.database.all("SELECT authorization FROM jobs WHERE state = 'sent' AND payer = ?", [payer]) ?? [];
+  const open = rows
+    .map((row) => JSON.parse(String(row["authorization"])) as { from: string; nonce: string; value: string })
+    .filter((authorization) => !world.chain.isUsed(`${authorization.from}|${authorization.nonce}`));
+  const promised = open.reduce((total, authorization) => total + BigInt(authorization.value), 0n);
+  const has = world.chain.balance(payer);
+  if (promised > has) found(new Broken(`${payer} has ${has}, and ${promised} of it are under way`));
 }
 
 /** Entitlements follow transfers, always: no order is paid whose payment is not settled, and each payment buys one order. */

@@ -35,6 +35,8 @@ export interface Mutation {
   readonly rpc?: (ports: RelayerPorts) => RelayerPorts;
   readonly wallet?: (object: WalletObject) => void;
   readonly lane?: (object: RelayerObject) => void;
+  /** Changes shared code for one history; the answer undoes it. */
+  readonly patch?: () => () => void;
 }
 
 export function openWorld(seed: number, mutation: Mutation = {}): World {

@@ -7,13 +7,12 @@ import * as z from "zod";
 import type { MicroUsdc } from "#contract/money";
 import type { Wallet } from "#contract/wallet";
 import type { Authorization, Network } from "#contract/x402";
-import type { BlockTag, ChainRpc, Receipt, TransferProof } from "../../durable/ports.ts";
-import { AUTHORIZATION_USED, Block, judge, Logs, proofIn, ReceiptView, type Sighting, topicOf } from "./base/proof.ts";
+import type { BlockTag, ChainRpc } from "../../durable/ports.ts";
+import { Block } from "./base/proof.ts";
 import {
   Bytes,
   type Call,
   type Endpoint,
-  EndpointFailed,
   type Endpoints,
   isRevert,
   NotKnown,
@@ -22,6 +21,7 @@ import {
   quantity,
   read,
 } from "./base/rpc.ts";
+import { blockAt, Witnesses } from "./base/witnesses.ts";
 import { GAS_LIMIT, transferData } from "./base-transactions.ts";
 
 const USDC = parseAbi([
@@ -33,18 +33,6 @@ const USDC = parseAbi([
 const PRIORITY_FEE_MIN = 1_000_000n;
 /** With several endpoints, payments above one dollar are believed when two of them show the same. */
 const QUORUM_ABOVE_DEFAULT: MicroUsdc = 1_000_000n;
-/** Base makes a block every two seconds. */
-const BLOCK_S = 2n;
-const SEARCH_MARGIN_BLOCKS = 64n;
-/** Many endpoints refuse `eth_getLogs` over more than a thousand blocks. */
-const SEARCH_RANGE_BLOCKS = 900n;
-/** A search longer than this ends where the authorization's window does. */
-const SEARCH_WHOLE_BLOCKS = SEARCH_RANGE_BLOCKS * 10n;
-/** Payers' and our clocks differ from the chain's. */
-const CLOCK_SLACK_MS = 60_000;
-/** One nonce is used once; a list of more such logs is made up. */
-const CANDIDATES_MAX = 4;
-
 export interface ChainOptions {
   /** Transfers above this need two endpoints that agree; without meaning when there is one endpoint only. */
   readonly quorumAboveMicroUsdc?: MicroUsdc | undefined;
@@ -58,9 +46,10 @@ export function openChain(network: Network, urls: readonly string[], options: Ch
     method: "eth_call",
     params: [{ to: network.usdc, data }, at],
   });
-  const proofs = openProofs(network, endpoints, options.quorumAboveMicroUsdc ?? QUORUM_ABOVE_DEFAULT);
+  const witnesses = new Witnesses(network, endpoints, options.quorumAboveMicroUsdc ?? QUORUM_ABOVE_DEFAULT);
   return {
-    ...proofs,
+    receipts: (hashes) => witnesses.receipts(hashes),
+    findTransfer: (authorization, sinceMs) => witnesses.findTransfer(authorization, sinceMs),
     simulate: (authorization, signature, from) => simulate(network, endpoints, authorization, signature, from),
     fees: () => endpoints.first(feesFrom),
     balanceWei: (address) => one(Quantity, "eth_getBalance", address, "latest"),
@@ -94,145 +83,6 @@ export function openChain(network: Network, urls: readonly string[], options: Ch
       return { number, timeS: lowest(heads.map((head) => head.timestamp)) };
     },
   };
-}
-
-/** The parts that decide whether somebody has paid. */
-function openProofs(
-  network: Network,
-  endpoints: Endpoints,
-  quorumAbove: MicroUsdc,
-): Pick<ChainRpc, "receipts" | "findTransfer"> {
-  const toDoubt = endpoints.quorum;
-  const needs = (authorization: Authorization) => ({
-    toBelieve: authorization.value > quorumAbove ? endpoints.quorum : 1,
-    toDoubt,
-  });
-  const judged = (sightings: readonly Sighting[], authorization: Authorization) =>
-    judge(sightings, authorization, network, needs(authorization));
-  /** Everybody's view of one transaction; complete when an answer rests on what is missing. */
-  const sightingsOf = (hash: `0x${string}`) => endpoints.gather((endpoint) => see(endpoint, hash), toDoubt);
-
-  const receiptOf = (hash: `0x${string}`, view: ReceiptView, from: Endpoint): Receipt => {
-    let own: Promise<Sighting> | undefined;
-    let everybodys: Promise<Sighting[]> | undefined;
-    return {
-      succeeded: view.status === 1n,
-      blockNumber: view.blockNumber,
-      async transferOf(authorization) {
-        if (needs(authorization).toBelieve === 1) {
-          own ??= timed(from, view);
-          const proof = proofIn(await own, authorization, network);
-          if (proof) return proof;
-        }
-        everybodys ??= sightingsOf(hash);
-        const verdict = judged(await everybodys, authorization);
-        if (verdict.verdict === "unsure") throw new NotKnown(`endpoints do not agree on transaction ${hash} (yet)`);
-        return verdict.verdict === "proven" ? verdict.proof : undefined;
-      },
-    };
-  };
-
-  return {
-    async receipts(hashes) {
-      if (hashes.length === 0) return [];
-      const views = await endpoints.gather(
-        async (endpoint) => ({ endpoint, receipts: await receiptsFrom(endpoint, hashes) }),
-        1,
-        (answers) => answers.some(({ receipts }) => receipts.every((receipt) => receipt?.status === 1n)),
-      );
-      return hashes.map((hash, at) => {
-        const seen = views.flatMap(({ endpoint, receipts }) => {
-          const view = receipts[at];
-          return view ? [{ endpoint, view }] : [];
-        });
-        const good = seen.find(({ view }) => view.status === 1n);
-        const told = good ?? (seen.length >= toDoubt ? seen[0] : undefined);
-        return told && receiptOf(hash, told.view, told.endpoint);
-      });
-    },
-    async findTransfer(authorization, sinceMs) {
-      const inTime = (proof: TransferProof) => proof.blockTimeMs >= sinceMs - CLOCK_SLACK_MS;
-      const found = await endpoints.gather(
-        (endpoint) => search(endpoint, network, authorization, sinceMs),
-        toDoubt,
-        (answers) => proven(answers.flat()) !== undefined,
-      );
-      function proven(all: readonly NonNullable<Sighting>[]): TransferProof | undefined {
-        for (const hash of new Set(all.map(({ receipt }) => receipt.transactionHash))) {
-          const verdict = judged(
-            all.filter(({ receipt }) => receipt.transactionHash === hash),
-            authorization,
-          );
-          if (verdict.verdict === "proven" && inTime(verdict.proof)) return verdict.proof;
-        }
-        return undefined;
-      }
-      const proof = proven(found.flat());
-      if (proof) return proof;
-      // Shown by some only: their log indexes may be at different heights, so everybody is asked by name.
-      let unsure = false;
-      for (const hash of new Set(found.flat().map(({ receipt }) => receipt.transactionHash))) {
-        const verdict = judged(await sightingsOf(hash), authorization);
-        if (verdict.verdict === "proven" && inTime(verdict.proof)) return verdict.proof;
-        unsure ||= verdict.verdict === "unsure";
-      }
-      if (unsure) throw new NotKnown("endpoints do not agree on a transfer (yet)");
-      return undefined;
-    },
-  };
-}
-
-/** Candidates by the token's own log of the nonce, each with receipt and block time, as one endpoint shows them. */
-async function search(
-  endpoint: Endpoint,
-  network: Network,
-  authorization: Authorization,
-  sinceMs: number,
-): Promise<NonNullable<Sighting>[]> {
-  const head = await blockAt(endpoint, "latest");
-  const blockOf = (timeS: bigint) => head.number - (head.timestamp - timeS) / BLOCK_S;
-  const clamp = (number: bigint) => (number < 0n ? 0n : number > head.number ? head.number : number);
-  const from = clamp(blockOf(BigInt(Math.floor((sinceMs - CLOCK_SLACK_MS) / 1000))) - SEARCH_MARGIN_BLOCKS);
-  const window = clamp(blockOf(authorization.validBeforeS) + SEARCH_MARGIN_BLOCKS);
-  const to = head.number - from > SEARCH_WHOLE_BLOCKS ? window : head.number;
-  const calls: Call[] = [];
-  for (let at = from; at <= to; at += SEARCH_RANGE_BLOCKS) {
-    const end = at + SEARCH_RANGE_BLOCKS - 1n;
-    const topics = [AUTHORIZATION_USED, topicOf(authorization.from), authorization.nonce];
-    const range = { fromBlock: quantity(at), toBlock: quantity(end < to ? end : to) };
-    calls.push({ method: "eth_getLogs", params: [{ address: network.usdc, topics, ...range }] });
-  }
-  const logs = (await endpoint.ask(calls)).flatMap((answer) => read(Logs, answer));
-  const hashes = [...new Set(logs.map((log) => log.transactionHash))].slice(0, CANDIDATES_MAX);
-  const seen = await Promise.all(hashes.map((hash) => see(endpoint, hash)));
-  return seen.filter((sighting) => sighting !== undefined);
-}
-
-async function see(endpoint: Endpoint, hash: `0x${string}`): Promise<Sighting> {
-  const [receipt] = await receiptsFrom(endpoint, [hash]);
-  return receipt && timed(endpoint, receipt);
-}
-
-async function timed(endpoint: Endpoint, receipt: ReceiptView): Promise<Sighting> {
-  const [answer] = await endpoint.ask([{ method: "eth_getBlockByHash", params: [receipt.blockHash, false] }]);
-  const block = read(Block.nullable(), answer);
-  if (!block || block.hash !== receipt.blockHash || block.number !== receipt.blockNumber)
-    throw new EndpointFailed("a receipt names a block that is not there");
-  return { receipt, blockTimeMs: Number(block.timestamp) * 1000 };
-}
-
-async function receiptsFrom(endpoint: Endpoint, hashes: readonly `0x${string}`[]) {
-  const answers = await endpoint.ask(hashes.map((hash) => ({ method: "eth_getTransactionReceipt", params: [hash] })));
-  return hashes.map((hash, at) => {
-    const view = read(ReceiptView.nullable(), answers[at]);
-    if (view && (view.transactionHash !== hash || view.logs.some((log) => log.transactionHash !== hash)))
-      throw new EndpointFailed("a receipt of another transaction");
-    return view ?? undefined;
-  });
-}
-
-async function blockAt(endpoint: Endpoint, at: BlockTag) {
-  return read(Block, (await endpoint.ask([{ method: "eth_getBlockByNumber", params: [at, false] }]))[0]);
 }
 
 async function simulate(
