@@ -2,12 +2,14 @@
  * Several relayers, each its own lane. A payer always starts at the same lane, so that one place sees all it has promised; a lane
  * that cannot send (no gas money, fees, no key) passes on what never left it. A claim some lane knows stays with that lane.
  */
+import type { Wallet } from "#contract/wallet";
 import type { Chain, ClaimKey, Recheck, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
 
 export interface LaneRemote {
   settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd>;
   recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck>;
   knows(claimKey: ClaimKey): Promise<boolean> | boolean;
+  idleFor(payer: Wallet): Promise<boolean> | boolean;
 }
 
 export function dispatch<A extends string>(addresses: readonly A[], laneOf: (address: A) => LaneRemote): Chain {
@@ -27,6 +29,8 @@ export function dispatch<A extends string>(addresses: readonly A[], laneOf: (add
       let end = await lane.settle(job, waitMs);
       for (const next of others) {
         if (end.end !== "refused" || end.leftUs || end.reason !== "settlement_unavailable") break;
+        // With something of the payer's under way there, a second lane would count the same money twice.
+        if (!(await lane.idleFor(job.authorization.from))) break;
         end = await next.settle(job, waitMs);
       }
       return end;

@@ -106,12 +106,18 @@ export class Lane {
     return this.#sql.exec<JobRow>("SELECT * FROM jobs WHERE nonce = ? AND state = 'sent'", nonce).toArray().map(jobOf);
   }
 
-  /** Micro-USDC that a payer has promised here and that no block has taken yet, other than by this claim. */
-  promisedBy(payer: string, except: ClaimKey): bigint {
+  /** Micro-USDC that a payer has promised here and that no block is known to have taken yet. */
+  promisedBy(payer: string): bigint {
     return this.#sql
-      .exec<JobRow>("SELECT * FROM jobs WHERE payer = ? AND state = 'sent' AND claim_key <> ?", payer, except)
+      .exec<JobRow>("SELECT * FROM jobs WHERE payer = ? AND state = 'sent'", payer)
       .toArray()
       .reduce((sum, row) => sum + unpackAuthorization(row.authorization).value, 0n);
+  }
+
+  /** Nothing of this payer's is waiting or under way here. */
+  isIdleFor(payer: string): boolean {
+    const busy = "SELECT count(*) AS n FROM jobs WHERE payer = ? AND state IN ('queued', 'sent')";
+    return this.#sql.exec<{ n: number }>(busy, payer).one().n === 0;
   }
 
   count(state: JobState): number {

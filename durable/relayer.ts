@@ -71,6 +71,11 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     return state !== undefined && state !== "returned";
   }
 
+  /** Whether nothing of this payer's is in hand here: only then may another lane take on what this one could not send. */
+  idleFor(payer: Wallet): boolean {
+    return this.#lane.isIdleFor(payer);
+  }
+
   /** Is a transfer that was seen still there, and can it no longer go away? */
   async recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck> {
     const { rpc } = this.#world();
@@ -132,11 +137,12 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   async #vet(queued: readonly Job[]): Promise<Job[]> {
     const { rpc, clock } = this.#world();
     const nowS = BigInt(Math.floor(clock.nowMs() / 1000));
-    const promisedBy = (payer: string, except: ClaimKey) => this.#lane.promisedBy(payer, except);
+    const promisedBy = (payer: string) => this.#lane.promisedBy(payer);
     const ready: Job[] = [];
     for (const vetted of await vet(queued, rpc, this.#address(), nowS, promisedBy)) {
       const { job } = vetted;
       if (vetted.verdict === "unknown") this.#lane.giveBack(job.claimKey, "settlement_unavailable", vetted.detail);
+      else if (vetted.verdict === "later") continue;
       else if (vetted.verdict === "ready") {
         if (vetted.alone) this.#lane.goesAlone(job.claimKey);
         ready.push({ ...job, alone: vetted.alone });

@@ -5,7 +5,7 @@
 import type { Wallet } from "#contract/wallet";
 import { revertReason } from "#rules/revert";
 import type { Job } from "./lane.ts";
-import type { ChainRpc, ClaimKey } from "./ports.ts";
+import type { ChainRpc } from "./ports.ts";
 
 export type Vetted =
   /** `alone`: the payer is a contract, or a batch has failed this one before. */
@@ -18,6 +18,8 @@ export type Vetted =
       readonly detail: string;
       readonly maybePaid: boolean;
     }
+  /** The payer has promised too much at once; it stays in the queue until what is under way has landed or not. */
+  | { readonly verdict: "later"; readonly job: Job }
   /** The endpoint did not say. Each stands alone: a contract it chokes on must not keep the others from paying. */
   | { readonly verdict: "unknown"; readonly job: Job; readonly detail: string };
 
@@ -29,10 +31,11 @@ export async function vet(
   rpc: ChainRpc,
   relayer: Wallet,
   nowS: bigint,
-  promisedBy: (payer: string, except: ClaimKey) => bigint,
+  promisedBy: (payer: string) => bigint,
 ): Promise<Vetted[]> {
+  // Before the balances are asked: what lands in between counts twice rather than not at all.
+  const promised = new Map<string, bigint>(queued.map(({ authorization: { from } }) => [from, promisedBy(from)]));
   const answers = await Promise.all(queued.map((job) => ask(job, rpc, relayer)));
-  const promised = new Map<string, bigint>();
   return answers.map((answer): Vetted => {
     const { job } = answer;
     if (answer.detail !== undefined) return { verdict: "unknown", job, detail: answer.detail };
@@ -50,12 +53,11 @@ export async function vet(
         "invalid_exact_evm_payload_authorization_valid_before",
         "the authorization expires before it could land",
       );
-    const before = promised.get(from) ?? promisedBy(from, job.claimKey);
-    if (before + value > answer.balance)
-      return faulty(
-        "invalid_exact_evm_insufficient_balance",
-        `the payer has ${answer.balance} and has promised ${before} already; this needs ${value}`,
-      );
+    const before = promised.get(from) ?? 0n;
+    // Enough for this one alone: what is under way decides first.
+    if (before > 0n && value <= answer.balance && before + value > answer.balance) return { verdict: "later", job };
+    if (value > answer.balance)
+      return faulty("invalid_exact_evm_insufficient_balance", `the payer has ${answer.balance}; this needs ${value}`);
     promised.set(from, before + value);
     return { verdict: "ready", job, alone: answer.hasCode };
   });

@@ -74,14 +74,21 @@ describe("a settlement", () => {
     expect(carrying.length).toBe(2);
   });
 
-  it("of more than the payer has, all promises together, is refused unsent", async () => {
+  it("of more than the payer has, all promises together, waits unsent for what is under way", async () => {
     const lane = openLane();
     const from = freshWallet();
     lane.world.rpc.usdc = 30_000n;
     lane.world.rpc.onSend = undefined;
-    const ends = await Promise.all([0, 1].map(() => lane.settle(jobOf(lane, { from }), 2_000)));
-    expect(ends.map((end) => end.end).sort()).toEqual(["refused", "unknown"]);
-    expect(ends.find((end) => end.end === "refused")).toMatchObject({
+    const jobs = [0, 1].map(() => jobOf(lane, { from }));
+    const first = await Promise.all(jobs.map((job) => lane.settle(job, 1_000)));
+    expect(first.map((end) => end.end)).toEqual(["unknown", "unknown"]);
+    expect(lane.world.rpc.sent).toHaveLength(1);
+    // What was under way lands and takes the money; now the other certainly cannot.
+    lane.world.rpc.mine(lane.world.rpc.sent[0] ?? "0x", "paid");
+    lane.world.rpc.usdc = 10_000n;
+    const then = await Promise.all(jobs.map((job) => lane.settle(job, 2_000)));
+    expect(then.map((end) => end.end).sort()).toEqual(["refused", "settled"]);
+    expect(then.find((end) => end.end === "refused")).toMatchObject({
       reason: "invalid_exact_evm_insufficient_balance",
       leftUs: false,
     });

@@ -28,13 +28,19 @@ export interface Live {
   stop(): Promise<void>;
 }
 
-const WALLETS = 48;
+export interface LiveOptions {
+  readonly wallets?: number;
+  readonly microUsdc?: bigint;
+  /** Put over the edge's settings; a restarted edge is told them too. */
+  readonly edgeVars?: Readonly<Record<string, string>>;
+}
 
-export async function startLive(): Promise<Live> {
+export async function startLive(options: LiveOptions = {}): Promise<Live> {
+  const { wallets: count = 48, microUsdc = 1_000_000n, edgeVars = {} } = options;
   const directory = await mkdtemp(join(tmpdir(), "live-test-"));
   const ports = { edge: 0, s3: 0, chain: 0, secrets: 0 };
-  const stack = await startStack({ stateDirectory: join(directory, "state"), ports });
-  const wallets = await fundedWallets(stack, WALLETS, 1_000_000n);
+  const stack = await startStack({ stateDirectory: join(directory, "state"), ports, edgeVars });
+  const wallets = await fundedWallets(stack, count, microUsdc);
   const restarted = new Map<Part, Family>();
   const endRestarted = async (part: Part) => restarted.get(part)?.stop();
   return {
@@ -42,7 +48,7 @@ export async function startLive(): Promise<Live> {
     edge: stack.urls.edge,
     wallet: () => {
       const account = wallets.pop();
-      if (!account) throw new Error(`more than ${WALLETS} wallets were asked for`);
+      if (!account) throw new Error(`more than ${count} wallets were asked for`);
       return account;
     },
     kill: async (part) => {
@@ -56,7 +62,7 @@ export async function startLive(): Promise<Live> {
       await endRestarted(part);
       const family = await startFamily();
       restarted.set(part, family);
-      await family.start(planOf(stack, part));
+      await family.start(planOf(stack, part, edgeVars));
     },
     stop: async () => {
       await Promise.all([endRestarted("edge"), endRestarted("s3")]);
@@ -66,12 +72,13 @@ export async function startLive(): Promise<Live> {
   };
 }
 
-function planOf({ keys, urls, chain, paths }: Stack, part: Part) {
+function planOf({ keys, urls, chain, paths }: Stack, part: Part, edgeVars: Readonly<Record<string, string>>) {
   const file = part === "edge" ? "../../wrangler.toml" : "../stack/s3/wrangler.toml";
   const inputs = part === "edge" ? edgeInputs(keys, urls, chain) : s3Inputs(keys);
+  const vars = part === "edge" ? { ...inputs.vars, ...edgeVars } : inputs.vars;
   const config = fileURLToPath(new URL(file, import.meta.url));
   const port = Number(new URL(urls[part]).port);
-  return workerPlan({ name: part, config, port, persistTo: paths[part], ...inputs }, paths);
+  return workerPlan({ name: part, config, port, persistTo: paths[part], ...inputs, vars }, paths);
 }
 
 /** Nonces are given by hand: one mint after the other would take a block each. */

