@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
@@ -21,6 +22,8 @@ export default defineConfig({
             },
           ]),
       {
+        // Where the objects run outside workerd (the simulator), the platform is the simulator's own.
+        resolve: { alias: { "cloudflare:workers": fileURLToPath(new URL("test/sim/platform.ts", import.meta.url)) } },
         test: {
           name: "node",
           include: long ? ["test/**/*.long.test.ts"] : ["test/**/*.test.ts"],

@@ -18,7 +18,7 @@ const HUGE = 10n ** 18n;
 export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   "release-after-broadcast": {
     why: "a claim whose outcome is unknown is released, and the next authorization is broadcast beside it",
-    seed: 0,
+    seed: 14,
     wallet: (object) => {
       const finish = object.finishPayment.bind(object);
       const refused: SettlementEnd = { end: "refused", reason: "settlement_unavailable", detail: "", leftUs: false };
@@ -27,7 +27,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "drop-the-hash": {
     why: "a transaction is sent and its hash is not written down",
-    seed: 0,
+    seed: 1,
     patch: () =>
       replace(
         Lane.prototype,
@@ -40,12 +40,12 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "no-reservation": {
     why: "a payer's promises are not counted against its balance, so its second payment reverts at our cost",
-    seed: 0,
+    seed: 2,
     rpc: (ports) => ({ ...ports, rpc: { ...ports.rpc, balanceOfUsdc: async () => HUGE } }),
   },
   "used-is-paid": {
     why: "a nonce that is used counts as paid, though it may be cancelled or spent on somebody else",
-    seed: 0,
+    seed: 10,
     rpc: (ports) => ({
       ...ports,
       rpc: {
@@ -60,7 +60,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "trust-the-status": {
     why: "a transaction that succeeded counts as paid, though a tolerant batch succeeds when every transfer in it fails",
-    seed: 0,
+    seed: 54,
     rpc: (ports) => ({
       ...ports,
       rpc: {
@@ -75,14 +75,14 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "no-finality": {
     why: "a payment is final when it is first seen, and a reorg takes the money but not the entitlement",
-    seed: 0,
+    seed: 223,
     lane: (object) => {
       object.recheck = async (_, seen) => ({ end: "final", proof: seen });
     },
   },
   "forget-what-was-given-back": {
     why: "a claim one caller was refused is sent for another, and its money is in no ledger (seed 3688 of an earlier version of ours)",
-    seed: 0,
+    seed: 388,
     patch: () =>
       replace(
         Lane.prototype,
@@ -96,12 +96,12 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "blind-to-gaps": {
     why: "a nonce that a reorg took back is not sent again, and every later one waits behind it (seed 35 of an earlier version of ours)",
-    seed: 0,
+    seed: 82,
     patch: () => replace(Lane.prototype, "reopenFrom", () => () => {}),
   },
   "erase-once": {
     why: "bytes are erased once, and a URL that is still alive brings them back",
-    seed: 0,
+    seed: 11,
     patch: () =>
       replace(
         WalletObject.prototype,
@@ -115,7 +115,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "confirm-without-looking": {
     why: "an upload counts as stored because the client says so",
-    seed: 0,
+    seed: 11,
     patch: () =>
       replace(
         SimS3.prototype,
