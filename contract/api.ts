@@ -6,81 +6,22 @@
 import * as z from "zod";
 import { StorageReceipt } from "./artefacts.ts";
 import {
-  DOWNLOAD_URL_TTL_MAX_S,
-  IDEMPOTENCY_KEY_CHARS_MAX,
-  LIST_KEYS_MAX,
-  OBJECT_BYTES_MAX,
-  OBJECT_ID_CHARS_MAX,
-  WRAPPED_DEK_CHARS_MAX,
-} from "./limits.ts";
+  AgentId,
+  Gigabytes,
+  Id,
+  IdempotencyKey,
+  ObjectId,
+  ObjectKey,
+  Region,
+  Sha256,
+  SizeBytes,
+  WalletAddress,
+  WholeNumber,
+  WrappedDek,
+} from "./fields.ts";
+import { DOWNLOAD_URL_TTL_MAX_S, LIST_KEYS_MAX } from "./limits.ts";
 import { SiwxChallenge } from "./siwx.ts";
-import { isAgentId, objectKeyFault, parseWallet, type Wallet } from "./wallet.ts";
-
-const WalletAddress = z
-  .string()
-  .transform((raw, context) => parseWallet(raw) ?? invalid(context, "wanted 0x and 40 hex digits"))
-  .pipe(z.custom<Wallet>());
-
-function invalid(context: z.RefinementCtx, message: string): never {
-  context.addIssue({ code: "custom", message });
-  return z.NEVER;
-}
-
-const ObjectKey = z.string().superRefine((name, context) => {
-  const fault = objectKeyFault(name);
-  if (fault) context.addIssue({ code: "custom", message: fault });
-});
-const ObjectId = z.string().min(1).max(OBJECT_ID_CHARS_MAX);
-const AgentId = z
-  .string()
-  .refine(isAgentId, "wanted 1-64 letters, digits, dots, dashes or underscores, starting with a letter or digit");
-const Region = z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/, "wanted an AWS region such as us-east-1");
-const Id = z.string().min(1).max(128);
-const Sha256 = z
-  .string()
-  .regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits of SHA-256")
-  .transform((hex) => hex.toLowerCase());
-const SizeBytes = z.number().int().min(1).max(OBJECT_BYTES_MAX);
-const WrappedDek = z
-  .string()
-  .max(WRAPPED_DEK_CHARS_MAX)
-  .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, "wanted standard base64");
-
-export const IdempotencyKey = z
-  .string()
-  .min(1)
-  .max(IDEMPOTENCY_KEY_CHARS_MAX)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: anything printable may be a key
-  .regex(/^[^\u0000-\u001f\u007f]+$/, "wanted printable characters");
-
-/** Decimal gigabytes (10^9 bytes) as the old API takes them: a number or a numeric string, at least one byte. */
-const Gigabytes = z.union([z.number(), z.string()]).transform((raw, context) => {
-  const bytes = gigabytesToBytes(String(raw));
-  if (bytes === undefined) return invalid(context, `wanted a number from 1e-9 up, got ${JSON.stringify(raw)}`);
-  if (bytes > BigInt(OBJECT_BYTES_MAX))
-    return invalid(context, `at most ${OBJECT_BYTES_MAX} bytes are sold in one object`);
-  return Number(bytes);
-});
-
-/** round(gb x 10^9) in exact decimal arithmetic; undefined below one byte or when the text is not a number. */
-export function gigabytesToBytes(text: string): bigint | undefined {
-  const match = /^(\d{1,20})(?:\.(\d{1,40}))?(?:[eE]([+-]?\d{1,3}))?$/.exec(text.trim());
-  if (!match) return undefined;
-  const [, whole = "", fraction = "", exponent = "0"] = match;
-  const digits = BigInt(whole + fraction);
-  // value = digits x 10^(exponent - fraction.length); bytes = value x 10^9
-  const power = Number(exponent) - fraction.length + 9;
-  if (power >= 0) return power > 60 ? undefined : atLeastOne(digits * 10n ** BigInt(power));
-  if (power < -80) return undefined;
-  const unit = 10n ** BigInt(-power);
-  // Below 1e-9 is refused even where rounding would lift it to one byte.
-  if (digits < unit) return undefined;
-  return atLeastOne((digits + unit / 2n) / unit);
-}
-
-function atLeastOne(bytes: bigint): bigint | undefined {
-  return bytes >= 1n ? bytes : undefined;
-}
+import { objectKeyFault } from "./wallet.ts";
 
 /** POST /price-storage. Size by `size_bytes` (exact length of what will be PUT) or by the old `gb` (plaintext size). */
 export const PriceRequest = z
@@ -270,13 +211,6 @@ export const ConfirmReply = UploadReply.omit({ plan: true, upload_url: true, upl
   receipt: StorageReceipt.optional(),
 });
 export type ConfirmReply = z.infer<typeof ConfirmReply>;
-
-/** GET carries the same names as query parameters, so numbers may arrive as text. */
-const WholeNumber = (min: number, max: number) =>
-  z
-    .union([z.number(), z.string().regex(/^-?\d{1,9}$/, "wanted a whole number")])
-    .transform(Number)
-    .pipe(z.number().int().min(min).max(max));
 
 /** GET|POST /storage/ls: with `object_key` one object, without it a page of them. */
 export const ListRequest = z.strictObject({

@@ -33,7 +33,7 @@ async function startEdge(name: string, vars: Record<string, string>, withRelayer
   const url = `http://127.0.0.1:${port}`;
   const settings = {
     name,
-    config: fileURLToPath(new URL("../../wrangler.toml", import.meta.url)),
+    config: fileURLToPath(new URL("../../wrangler.toml", import.meta.url).href),
     port,
     persistTo: `${paths.edge}-${name}`,
     vars: { ...rest, ...(withRelayers && RELAYERS ? { RELAYERS } : {}), PUBLIC_URL: url, ...vars },

@@ -5,13 +5,12 @@ import {
   ConfirmRequest,
   DeleteRequest,
   DownloadRequest,
-  gigabytesToBytes,
-  IdempotencyKey,
   ListRequest,
   PriceRequest,
   SettleRequest,
   UploadRequest,
 } from "#contract/api";
+import { gigabytesToBytes, IdempotencyKey } from "#contract/fields";
 import { OBJECT_BYTES_MAX } from "#contract/limits";
 import { firstIssue } from "#contract/x402";
 

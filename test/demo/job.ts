@@ -180,7 +180,7 @@ const TITLES: Readonly<Record<Step, string>> = {
 
 /** Another process, with the wallet and the home directory and nothing else in common. */
 async function restoreElsewhere(args: Record<string, string>): Promise<Restoration> {
-  const program = fileURLToPath(new URL("restore.ts", import.meta.url));
+  const program = fileURLToPath(new URL("restore.ts", import.meta.url).href);
   try {
     const { stdout } = await promisify(execFile)(process.execPath, [program, JSON.stringify(args)], {
       maxBuffer: 1 << 20,

@@ -16,7 +16,7 @@ export interface Program {
 
 /** `file` counts from the folder of the tests. */
 export function run(file: string, ...args: readonly string[]): Program {
-  const entry = fileURLToPath(new URL(`../${file}`, import.meta.url));
+  const entry = fileURLToPath(new URL(`../${file}`, import.meta.url).href);
   const child = spawn(process.execPath, ["--no-warnings", entry, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   let output = "";

@@ -76,7 +76,7 @@ function planOf({ keys, urls, chain, paths }: Stack, part: Part, edgeVars: Reado
   const file = part === "edge" ? "../../wrangler.toml" : "../stack/s3/wrangler.toml";
   const inputs = part === "edge" ? edgeInputs(keys, urls, chain) : s3Inputs(keys);
   const vars = part === "edge" ? { ...inputs.vars, ...edgeVars } : inputs.vars;
-  const config = fileURLToPath(new URL(file, import.meta.url));
+  const config = fileURLToPath(new URL(file, import.meta.url).href);
   const port = Number(new URL(urls[part]).port);
   return workerPlan({ name: part, config, port, persistTo: paths[part], ...inputs, vars }, paths);
 }

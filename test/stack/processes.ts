@@ -111,7 +111,7 @@ function launch(plan: ChildPlan): ChildProcess {
 }
 
 function launchLeash(graceMs: number) {
-  const file = fileURLToPath(new URL("./leash.ts", import.meta.url));
+  const file = fileURLToPath(new URL("./leash.ts", import.meta.url).href);
   const args = ["--no-warnings", file, String(graceMs)];
   return spawn(process.execPath, args, { stdio: ["pipe", "ignore", "ignore"], detached: true });
 }

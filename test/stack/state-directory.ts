@@ -9,7 +9,7 @@ import { generatePrivateKey } from "viem/accounts";
 import { StackFailure } from "./failure.ts";
 
 /** The folder of the project: two above this file. */
-export const PROJECT = fileURLToPath(new URL("../../", import.meta.url));
+export const PROJECT = fileURLToPath(new URL("../../", import.meta.url).href);
 
 export interface StatePaths {
   readonly directory: string;

@@ -1,6 +1,7 @@
 /** `Idempotency-Key`: one key per purchase, the same key on every retry of it. Scope is (wallet, route, key). */
-import { IdempotencyKey } from "#contract/api";
+
 import { type Refusal, refuse } from "#contract/errors";
+import { IdempotencyKey } from "#contract/fields";
 import { firstIssue } from "#contract/x402";
 import type { KeyUse } from "../../durable/keys.ts";
 import type { Call } from "./call.ts";

@@ -86,9 +86,9 @@ function gather<T>(
     const reasons: string[] = [];
     const awaited = new Set(endpoints);
     const healthy = new Set(endpoints.filter((each) => each.state !== "failing"));
-    let timer: ReturnType<typeof setTimeout> | null = null;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const finish = () => {
-      clearTimeout(timer);
+      if (timer !== undefined) clearTimeout(timer);
       if (answers.length >= need || enough(answers)) resolve(answers);
       else reject(new NotKnown(`${answers.length} of ${need} endpoints answered: ${reasons.join("; ")}`));
     };
