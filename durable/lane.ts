@@ -43,6 +43,7 @@ type JobRow = {
   alone: number;
   tries: number;
   claimed_ms: number;
+  attempt: number;
   nonce: number | null;
   proof: string | null;
   reason: string | null;
@@ -80,13 +81,14 @@ export class Lane {
       job.claimedMs - RETURNED_KEPT_MS,
     );
     this.#sql.exec(
-      `INSERT OR IGNORE INTO jobs (claim_key, payer, authorization, signature, state, left_us, alone, tries, claimed_ms)
-         VALUES (?, ?, ?, ?, 'queued', 0, 0, 0, ?)`,
+      `INSERT OR IGNORE INTO jobs (claim_key, payer, authorization, signature, state, left_us, alone, tries, claimed_ms, attempt)
+         VALUES (?, ?, ?, ?, 'queued', 0, 0, 0, ?, ?)`,
       job.claimKey,
       job.authorization.from,
       packAuthorization(job.authorization),
       job.signature,
       job.claimedMs,
+      job.attempt,
     );
   }
 
@@ -112,12 +114,6 @@ export class Lane {
       .exec<JobRow>("SELECT * FROM jobs WHERE payer = ? AND state = 'sent'", payer)
       .toArray()
       .reduce((sum, row) => sum + unpackAuthorization(row.authorization).value, 0n);
-  }
-
-  /** Nothing of this payer's is waiting or under way here. */
-  isIdleFor(payer: string): boolean {
-    const busy = "SELECT count(*) AS n FROM jobs WHERE payer = ? AND state IN ('queued', 'sent')";
-    return this.#sql.exec<{ n: number }>(busy, payer).one().n === 0;
   }
 
   count(state: JobState): number {
@@ -238,6 +234,7 @@ function jobOf(row: JobRow): Job {
     authorization: unpackAuthorization(row.authorization),
     signature: row.signature as `0x${string}`,
     claimedMs: row.claimed_ms,
+    attempt: row.attempt,
     state: row.state as JobState,
     left: row.left_us === 1,
     alone: row.alone === 1,

@@ -35,6 +35,7 @@ export interface PaymentRecord {
   readonly gasUsed: string | undefined;
   readonly gasPrice: string | undefined;
   readonly claimedMs: number;
+  readonly attempt: number;
 }
 
 export interface Claim {
@@ -155,7 +156,7 @@ export function insertPayment(
   tx.run("DELETE FROM payments WHERE claim_key = ? AND state = 'withdrawn'", claim.claimKey);
   tx.run(
     `INSERT INTO payments (claim_key, payment_id, order_id, purchase, fingerprint, amount, authorization, signature, state,
-       claimed_ms, review_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       claimed_ms, review_ms, attempt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     claim.claimKey,
     tx.newId("pay"),
     order.orderId,
@@ -167,6 +168,7 @@ export function insertPayment(
     state,
     claimedMs,
     reviewMs,
+    withdrawn ? withdrawn.attempt + 1 : 0,
   );
   return mustFindPayment(tx, claim.claimKey);
 }
@@ -177,7 +179,11 @@ export type Finished =
   | { readonly state: "open"; readonly payment: PaymentRecord; readonly order: Order }
   | { readonly state: "refused"; readonly reason: string; readonly detail: string; readonly leftUs: boolean };
 
-export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd): Finished {
+/**
+ * `attemptMs`: when the attempt that ended was claimed. An authorization that was given back may be claimed again while a caller of
+ * the earlier attempt is still on its way home; of an attempt that is over only a transfer is news.
+ */
+export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd, attemptMs?: number): Finished {
   const payment = findPayment(tx, claimKey);
   // Withdrawn so long ago that it was forgotten; the caller learns what the chain said.
   if (!payment) return end.end === "refused" ? refusedWith(end) : unclaimed(claimKey);
@@ -185,6 +191,8 @@ export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd): F
   // Many may bring the same proof; the wallet is credited for it once.
   if (payment.state === "credited") return credited();
   if (end.end === "settled") return settle(tx, payment, end);
+  if (payment.state === "open" && attemptMs !== undefined && attemptMs < payment.claimedMs)
+    return { state: "open", payment, order: mustFind(tx, payment.orderId) };
   if (end.end === "refused") return voidClaim(tx, payment, end);
   if (payment.state === "dead") return tried();
   // Twice as long each time, at most five minutes: an open payment is always asked about again.
@@ -326,6 +334,7 @@ type PaymentRow = {
   gas_used: string | null;
   gas_price: string | null;
   claimed_ms: number;
+  attempt: number;
   reviews: number;
 };
 
@@ -345,6 +354,7 @@ function fromRow(row: PaymentRow): PaymentRecord & { readonly reviews: number } 
     gasUsed: row.gas_used ?? undefined,
     gasPrice: row.gas_price ?? undefined,
     claimedMs: row.claimed_ms,
+    attempt: row.attempt,
     reviews: row.reviews,
   };
 }
@@ -361,8 +371,8 @@ function mustFindPayment(tx: Tx, claimKey: ClaimKey): PaymentRecord {
 }
 
 export function jobOf(payment: PaymentRecord): SettlementJob {
-  const { claimKey, authorization, signature, claimedMs } = payment;
-  return { claimKey, authorization, signature, claimedMs };
+  const { claimKey, authorization, signature, claimedMs, attempt } = payment;
+  return { claimKey, authorization, signature, claimedMs, attempt };
 }
 
 /** JSON has no bigint; SQLite would round one. */

@@ -35,6 +35,8 @@ export interface SettlementJob {
   readonly signature: `0x${string}`;
   /** When the claim was written down: what was transferred before it pays for something else. */
   readonly claimedMs: number;
+  /** How often it was given back unsent before; a lane that could not send it is not asked the next time. */
+  readonly attempt: number;
   /**
    * What the ledger knows, for a path that remembers nothing itself (a facilitator): `first` is told once, to the caller that wrote
    * the claim; `look` says the claim is void and must not be submitted again; absent means it may have left us before.

@@ -65,17 +65,6 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     return this.#endOf(job.claimKey);
   }
 
-  /** Whether this lane has the claim in hand; asked before another lane may be given it. */
-  knows(claimKey: ClaimKey): boolean {
-    const state = this.#state(claimKey);
-    return state !== undefined && state !== "returned";
-  }
-
-  /** Whether nothing of this payer's is in hand here: only then may another lane take on what this one could not send. */
-  idleFor(payer: Wallet): boolean {
-    return this.#lane.isIdleFor(payer);
-  }
-
   /** Is a transfer that was seen still there, and can it no longer go away? */
   async recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck> {
     const { rpc } = this.#world();

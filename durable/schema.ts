@@ -37,7 +37,8 @@ const WALLET_MIGRATIONS: readonly string[] = [
     claim_key TEXT PRIMARY KEY, payment_id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL, purchase TEXT NOT NULL,
     fingerprint TEXT NOT NULL, amount TEXT NOT NULL, authorization TEXT NOT NULL, signature TEXT NOT NULL,
     state TEXT NOT NULL, tx_hash TEXT, block_number TEXT, block_ms INTEGER, gas_used TEXT, gas_price TEXT,
-    claimed_ms INTEGER NOT NULL, review_ms INTEGER, reviews INTEGER NOT NULL DEFAULT 0, reason TEXT
+    claimed_ms INTEGER NOT NULL, review_ms INTEGER, reviews INTEGER NOT NULL DEFAULT 0, reason TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0
   ) WITHOUT ROWID;
   -- Whatever a client signs, one purchase has one payment under way.
   CREATE UNIQUE INDEX one_live_payment ON payments (purchase) WHERE state = 'open';
@@ -76,7 +77,8 @@ const RELAYER_MIGRATIONS: readonly string[] = [
   -- What has to be settled: 'queued' and 'sent', with 'settled' and 'void' as ends. 'left_us': a transaction carried it once.
   CREATE TABLE jobs (
     claim_key TEXT PRIMARY KEY, payer TEXT NOT NULL, authorization TEXT NOT NULL, signature TEXT NOT NULL, state TEXT NOT NULL,
-    left_us INTEGER NOT NULL, alone INTEGER NOT NULL, tries INTEGER NOT NULL, claimed_ms INTEGER NOT NULL, nonce INTEGER,
+    left_us INTEGER NOT NULL, alone INTEGER NOT NULL, tries INTEGER NOT NULL, claimed_ms INTEGER NOT NULL,
+    attempt INTEGER NOT NULL, nonce INTEGER,
     proof TEXT, reason TEXT, detail TEXT
   ) WITHOUT ROWID;
   CREATE INDEX jobs_by_state ON jobs (state, claimed_ms);

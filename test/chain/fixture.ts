@@ -86,7 +86,13 @@ export class World {
 }
 
 export function jobOf(authorization: Authorization, signature: `0x${string}`, claimedMs = Date.now()): SettlementJob {
-  return { claimKey: claimKeyOf(network.caip2, network.usdc, authorization), authorization, signature, claimedMs };
+  return {
+    claimKey: claimKeyOf(network.caip2, network.usdc, authorization),
+    authorization,
+    signature,
+    claimedMs,
+    attempt: 0,
+  };
 }
 
 const RpcCall = z.looseObject({ id: z.number(), method: z.string(), params: z.array(z.unknown()).optional() });

@@ -170,6 +170,21 @@ describe("a payment refused before it left us", () => {
     });
   });
 
+  it("and claimed anew is not withdrawn by a caller of the earlier attempt who comes home late", async () => {
+    const wallet = freshWallet();
+    const claim = claimOf(wallet);
+    const first = good(await begin(wallet, claim));
+    await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(false), first.payment.claimedMs);
+    const second = good(await begin(wallet, claim));
+    expect(second.payment).toMatchObject({ state: "open", attempt: first.payment.attempt + 1 });
+    expect(second.payment.claimedMs).toBeGreaterThan(first.payment.claimedMs);
+    const late = await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(false), first.payment.claimedMs);
+    expect(late).toMatchObject({ state: "open", order: { orderId: second.order.orderId } });
+    // A transfer is news whoever brings it.
+    const paid = await walletAt(wallet).finishPayment(claim.claimKey, settledAt(BLOCK_MS), first.payment.claimedMs);
+    expect(paid).toMatchObject({ state: "settled", order: { orderId: second.order.orderId } });
+  });
+
   it("is refused the same way to a second caller who waited for the same end", async () => {
     const wallet = freshWallet();
     const claim = claimOf(wallet);

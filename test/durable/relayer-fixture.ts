@@ -65,7 +65,7 @@ export function jobOf(lane: Lane, over: Partial<Authorization> = {}): Settlement
   const nowMs = clockOf(lane.address).nowMs();
   const validBeforeS = BigInt(Math.floor(nowMs / 1000) + 120);
   const { claimKey, authorization, signature } = claimOf(payer, {}, authorizationOf(payer, { validBeforeS, ...over }));
-  return { claimKey, authorization, signature, claimedMs: nowMs };
+  return { claimKey, authorization, signature, claimedMs: nowMs, attempt: 0 };
 }
 
 export interface Sent {
@@ -112,5 +112,5 @@ export function nonceIn(transfer: readonly unknown[]): string {
 
 /** The same authorization, claimed anew by its wallet after it had been given back. */
 export function claimedAgain(job: SettlementJob): SettlementJob {
-  return { ...job, claimedMs: job.claimedMs + 1 };
+  return { ...job, claimedMs: job.claimedMs + 1, attempt: job.attempt + 1 };
 }

@@ -1,5 +1,5 @@
 /** Attacks on payment through the public door: a real chain, real USDC, real relayer. What the chain moved is what counts. */
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { bindings } from "./attacks/bindings.ts";
 import { garbageEverywhere } from "./attacks/garbage.ts";
 import { Gate } from "./attacks/gate.ts";
@@ -27,9 +27,11 @@ afterAll(async () => {
   await started?.gate.close();
 });
 
-bindings(live);
-keys(live);
-signatures(live);
+describe.concurrent("by a buyer", () => {
+  bindings(live);
+  keys(live);
+  signatures(live);
+});
 garbageEverywhere(live);
 // Last, because the others would be cut off.
 outages(live, () => up().gate);

@@ -58,8 +58,6 @@ export function chainFor(actor: Actor, parts: Pick<EdgeParts, "lanes" | "callLan
   return dispatch(parts.lanes, (lane) => ({
     settle: (job, waitMs) => parts.callLane(actor, lane, "settle", [job, waitMs]) as never,
     recheck: (job, seen) => parts.callLane(actor, lane, "recheck", [job, seen]) as never,
-    knows: (claimKey) => parts.callLane(actor, lane, "knows", [claimKey]) as never,
-    idleFor: (payer) => parts.callLane(actor, lane, "idleFor", [payer]) as never,
   }));
 }
 

@@ -22,7 +22,8 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
     wallet: (object) => {
       const finish = object.finishPayment.bind(object);
       const refused: SettlementEnd = { end: "refused", reason: "settlement_unavailable", detail: "", leftUs: false };
-      object.finishPayment = (claimKey, end) => finish(claimKey, end.end === "unknown" ? refused : end);
+      object.finishPayment = (claimKey, end, attemptMs) =>
+        finish(claimKey, end.end === "unknown" ? refused : end, attemptMs);
     },
   },
   "drop-the-hash": {

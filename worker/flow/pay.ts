@@ -159,7 +159,8 @@ async function claimAndSettle(
       fresh: false,
       headers: await receiptHeaders(ports, ask, begun.payment, families),
     };
-  const finished = await wallet.finishPayment(begun.job.claimKey, await settle(ports, begun.job));
+  const end = await settle(ports, begun.job);
+  const finished = await wallet.finishPayment(begun.job.claimKey, end, begun.job.claimedMs);
   if (finished.state === "settled")
     return {
       ok: true,

@@ -1,6 +1,6 @@
 /** What an attacker can do to the chain itself, past every door of ours. */
 import { type Address, encodeFunctionData, type Hex, hexToBigInt, numberToHex, parseAbi } from "viem";
-import { privateKeyToAccount } from "viem/accounts";
+import type { PrivateKeyAccount } from "viem/accounts";
 import { networkOf, transferTypedData } from "#contract/x402";
 import { USDC } from "../../stack/chain/client.ts";
 import { MULTICALL3 } from "../../stack/chain/usdc.ts";
@@ -33,8 +33,7 @@ export function landTogether(stack: Stack, payments: readonly Signed[]) {
 }
 
 /** Ahead of the relayer's in the same block. */
-export async function cancelAhead(stack: Stack, payerKey: Hex, nonce: Hex): Promise<Hex> {
-  const payer = privateKeyToAccount(payerKey);
+export async function cancelAhead(stack: Stack, payer: PrivateKeyAccount, nonce: Hex): Promise<Hex> {
   const network = networkOf(84_532);
   if (!network) throw new Error("the local chain is not known");
   const { domain } = transferTypedData(network, anyAuthorization);

@@ -1,7 +1,6 @@
 /** The relayer has no gas money; the chain cannot be reached; the payer takes back what he signed. One after the other: all share one relayer. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseEther } from "viem";
-import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
 import { UploadReply } from "#contract/api";
 import { transfersFrom } from "../chain.ts";
@@ -44,29 +43,31 @@ export function outages(live: () => Live, gate: () => Gate): void {
     });
   });
 
-  describe.each(["gone", "faulty"] as const)("endpoints that are %s", (state) => {
+  describe("endpoints that are down", () => {
     test("before anything was sent: 503, never 402, and the same payment goes through later", async () => {
       const { edge, stack } = live();
       const buyer = live().wallet();
-      const asked = paying(bare(state), await offerFor(edge, buyer, bare(state)));
-      gate().state = state;
-      const said = await ask(edge, asked).finally(() => {
-        gate().state = "open";
-      });
-      expect(said).toMatchObject({ status: 503, json: { code: "settlement_unavailable" } });
+      const asked = paying(bare("before"), await offerFor(edge, buyer, bare("before")));
+      for (const state of ["gone", "faulty"] as const) {
+        gate().state = state;
+        const said = await ask(edge, asked).finally(() => {
+          gate().state = "open";
+        });
+        expect(said).toMatchObject({ status: 503, json: { code: "settlement_unavailable" } });
+      }
       const plan = read(UploadReply, await untilAnswered(edge, asked));
       expect(await transfersFrom(stack, buyer.address)).toMatchObject([{ txHash: plan.trans_id }]);
     });
 
-    test("for three seconds after the payment was sent: nobody notices", async () => {
+    test("for a moment after the payment was sent: nobody notices", async () => {
       const { edge, stack } = live();
       const buyer = live().wallet();
-      const asked = paying(bare(`${state} later`), await offerFor(edge, buyer, bare(`${state} later`)));
+      const asked = paying(bare("later"), await offerFor(edge, buyer, bare("later")));
       const before = await sentSoFar(stack);
       const answered = untilAnswered(edge, asked);
       await untilSent(before);
-      gate().state = state;
-      await sleep(3_000);
+      gate().state = "gone";
+      await sleep(2_500);
       gate().state = "open";
       const plan = read(UploadReply, await answered);
       expect(await transfersFrom(stack, buyer.address)).toMatchObject([{ txHash: plan.trans_id }]);
@@ -75,16 +76,14 @@ export function outages(live: () => Live, gate: () => Gate): void {
 
   test("an authorization that its payer cancels while it is being settled pays for nothing and grants nothing", async () => {
     const { edge, stack } = live();
-    const key = generatePrivateKey();
-    const buyer = privateKeyToAccount(key);
-    await stack.chain.fund(buyer.address, 1_000_000n);
+    const buyer = live().wallet();
     const signed = await offerFor(edge, buyer, bare("cancelled"));
     const before = await sentSoFar(stack);
     await stack.chain.client.setIntervalMining({ interval: 0 });
     const answered = untilAnswered(edge, paying(bare("cancelled"), signed));
     try {
       await untilSent(before);
-      await cancelAhead(stack, key, signed.authorization.nonce);
+      await cancelAhead(stack, buyer, signed.authorization.nonce);
     } finally {
       await stack.chain.client.setIntervalMining({ interval: 2 });
     }

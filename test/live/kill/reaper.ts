@@ -16,7 +16,7 @@ export interface Reaper {
   rest(): Promise<void>;
 }
 
-const LIVES_MS = [3_000, 8_000] as const;
+const LIVES_MS = [2_500, 6_500] as const;
 const SHARE_AFTER_SEND = 0.35;
 
 export function startReaper(live: Live, dice: Dice): Reaper {
