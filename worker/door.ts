@@ -58,6 +58,15 @@ export function problem(request: Request, code: RefusalCode, detail: string): Re
   return refused(request, refuse(code, detail));
 }
 
+/** IETF RateLimit header fields beside Retry-After: how long to stay away. */
+export function tooMany(request: Request): Response {
+  const waitS = 60;
+  const refusal = refuse("too_many_requests", `more requests came from your address than are served in ${waitS} s`, {
+    retryAfterS: waitS,
+  });
+  return refused(request, { ...refusal, headers: { ratelimit: `"address";r=0;t=${waitS}` } });
+}
+
 function refused(request: Request, refusal: RefusedAnswer): Response {
   const row = REFUSALS[refusal.code];
   const requestId = request.headers.get("cf-ray") ?? crypto.randomUUID();

@@ -28,6 +28,14 @@ import type { Ports, Receipts, WalletRemote } from "./flow/ports.ts";
 export interface Env {
   readonly WALLET: DurableObjectNamespace<WalletObject>;
   readonly RELAYER: DurableObjectNamespace<RelayerObject>;
+  /** Optional: a deployment may leave the counting to what stands in front of it. */
+  readonly RATE?: RateLimit;
+}
+
+/** One flood is one address, as Cloudflare saw it; locally there is only one. */
+export async function admit(env: Env, request: Request): Promise<boolean> {
+  const key = request.headers.get("cf-connecting-ip") ?? "local";
+  return env.RATE === undefined || (await env.RATE.limit({ key })).success;
 }
 
 const Address = z

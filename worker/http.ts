@@ -1,7 +1,7 @@
 /** Table of contents: one line a route, in the order of the story. */
 import { Hono } from "hono";
 import type { HealthReply } from "#contract/api";
-import { jsonReply, problem, readCall } from "./door.ts";
+import { jsonReply, problem, readCall, tooMany } from "./door.ts";
 import { challenge, session } from "./flow/auth.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
@@ -16,10 +16,12 @@ import { upload } from "./flow/upload.ts";
 
 type Verb = (ports: Ports, call: Call) => Promise<Outcome>;
 
-export function routes(openPorts: () => Ports): Hono {
+/** `admit`: whether this client may ask now; asked before a byte of the body is read. */
+export function routes(openPorts: () => Ports, admit: (request: Request) => Promise<boolean>): Hono {
   const app = new Hono({ strict: false });
   const on = (methods: string[], path: string, verb: Verb) => {
     app.on(methods, path, async (context) => {
+      if (!(await admit(context.req.raw))) return tooMany(context.req.raw);
       const call = await readCall(context.req.raw);
       return jsonReply(context.req.raw, call.ok ? await verb(openPorts(), call.call) : call);
     });

@@ -1,7 +1,7 @@
 /** Front door: the app, and the object classes with their ports plugged in. */
 import { RelayerObject } from "../durable/relayer.ts";
 import { WalletObject } from "../durable/wallet.ts";
-import { type Env, openPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
+import { admit, type Env, openPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
 import { routes } from "./http.ts";
 
 export class WalletDO extends WalletObject<Env> {
@@ -18,6 +18,9 @@ export class RelayerDO extends RelayerObject<Env> {
 
 export default {
   fetch(request, env, context) {
-    return routes(() => openPorts(env)).fetch(request, env, context);
+    return routes(
+      () => openPorts(env),
+      (asked) => admit(env, asked),
+    ).fetch(request, env, context);
   },
 } satisfies ExportedHandler<Env>;
