@@ -26,6 +26,8 @@ const BATCH_MAX = 50;
 const OPEN_SLOTS_MAX = 16;
 /** Gas money a lane must have for one more transaction, in units of gas. */
 const GAS_RESERVE = 200_000n;
+/** So many transactions before the money is gone, the operator reads about it with every one of them. */
+const GAS_WARNING = 200n;
 
 export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   /** The sockets of the relayer with this address; opened once. */
@@ -152,6 +154,8 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     const { feeCeilingWei } = this.#world();
     if (fees.maxFeePerGas > feeCeilingWei)
       throw new Error(`gas costs ${fees.maxFeePerGas} wei, above the ceiling of ${feeCeilingWei}`);
+    if (balanceWei < fees.maxFeePerGas * GAS_RESERVE * GAS_WARNING)
+      console.warn(JSON.stringify({ code: "relayer_low", address, balance_wei: balanceWei.toString() }));
     if (balanceWei < fees.maxFeePerGas * GAS_RESERVE) throw new Error("the relayer is out of gas money");
     const together = ready.filter((job) => !job.alone);
     const groups = [

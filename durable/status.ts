@@ -22,7 +22,7 @@ export function paymentStatus(
     paymentId,
   );
   const payment = row && findPayment(tx, row.claim_key);
-  if (!row || !payment || (ofOrder !== undefined && payment.orderId !== ofOrder))
+  if (!row || !payment || payment.state === "withdrawn" || (ofOrder !== undefined && payment.orderId !== ofOrder))
     return refuse("not_found", "no such payment of this wallet; one that never left us is forgotten");
   return { ok: true, payment, order: mustFind(tx, payment.orderId), reason: row.reason ?? undefined };
 }

@@ -174,11 +174,20 @@ async function claimAndSettle(
   if (finished.state === "open") return not(pending(ports, paying, finished.payment, finished.order));
   if (finished.reason === "settlement_unavailable")
     return not(
-      refuse("settlement_unavailable", "the payment could not be sent; it was not charged and may be sent again", {
-        retryAfterS: 5,
-      }),
+      refuse(
+        "settlement_unavailable",
+        `the payment could not be sent (${unsentBecause(finished.detail)}); it was not charged and may be sent again`,
+        { retryAfterS: 5 },
+      ),
     );
   return not(await required(ports, call, ask, "payment_invalid", finished.detail, finished.reason));
+}
+
+/** Why nothing was sent, as far as it is a payer's business: endpoints and their errors are ours. */
+function unsentBecause(detail: string): string {
+  if (/gas money/.test(detail)) return "the relayer is out of gas money; the operator was told";
+  if (/ceiling/.test(detail)) return "gas costs more than this service pays";
+  return "the chain cannot be reached now";
 }
 
 /** A lane that cannot be reached has an unknown end; the wallet's alarm asks again. */
