@@ -174,7 +174,10 @@ export function paymentRequiredV1(ask: Ask, error: string) {
   };
 }
 
-const Integer = z.string().regex(/^(?:0|[1-9][0-9]{0,77})$/);
+/** Canonical decimal that fits a uint256: anything larger could not even be hashed. */
+const Integer = z
+  .string()
+  .refine((text) => /^(?:0|[1-9][0-9]{0,77})$/.test(text) && BigInt(text) < 2n ** 256n, "wanted a decimal uint256");
 const ExactPayload = z.object({
   signature: z.string().regex(/^0x(?:[0-9a-fA-F]{2}){1,2048}$/),
   authorization: z.object({

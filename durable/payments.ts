@@ -10,6 +10,7 @@ import { findLive, findOrder, insertOrder, move, mustFind, type Order } from "./
 import type { ClaimKey, SettlementEnd, SettlementJob } from "./ports.ts";
 import { findQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
 import { DAY_MS, firstPaidThroughMs } from "./rules/calendar.ts";
+import { givenUp } from "./rules/claims.ts";
 import type { PaymentFault } from "./rules/payment.ts";
 import { changeCredit, type Tx } from "./tx.ts";
 
@@ -251,28 +252,20 @@ function voidClaim(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, {
     if (!moved.ok) throw new Error(`invariant: refused payment of order ${payment.orderId}: ${moved.detail}`);
     if (order.quoteId) linkQuote(tx, order.quoteId, null);
   }
-  const state = givenUp(tx, payment, end.leftUs);
+  const neverLeft =
+    (payment.state === "open" || payment.state === "withdrawn") && !end.leftUs && payment.txHash === undefined;
+  const { state, lookMs } = givenUp(neverLeft, payment.authorization.validBeforeS, tx.nowMs);
   if (state !== payment.state)
     tx.record("payment.refused", { claim_key: payment.claimKey, reason: end.reason, left_us: state !== "withdrawn" });
   tx.run(
     "UPDATE payments SET state = ?, reason = ?, review_ms = ? WHERE claim_key = ?",
     state,
     end.reason,
-    state === "void" ? tx.nowMs + 300_000 : null,
+    lookMs ?? null,
     payment.claimKey,
   );
   tx.run("DELETE FROM payments WHERE state = 'withdrawn' AND claimed_ms < ?", tx.nowMs - DAY_MS);
   return refusedWith({ ...end, leftUs: state !== "withdrawn" });
-}
-
-/**
- * Never broadcast: the authorization is as good as before, and only open and settled claims bind. Broadcast, so anybody may still
- * land it: watched until the chain says it never can. A lane that has forgotten what it sent does not undo the sending.
- */
-function givenUp(tx: Tx, payment: PaymentRecord, leftUs: boolean): "withdrawn" | "void" | "dead" {
-  const neverLeft = payment.state === "open" || payment.state === "withdrawn";
-  if (neverLeft && !leftUs && payment.txHash === undefined) return "withdrawn";
-  return BigInt(Math.floor(tx.nowMs / 1000)) > payment.authorization.validBeforeS + 3_600n ? "dead" : "void";
 }
 
 function credited(): Finished {
@@ -309,10 +302,11 @@ export function reviewedRows(tx: Tx, state: PaymentState, atMost: number): Payme
 
 /** Payments whose outcome is due to be asked for. */
 export function duePayments(tx: Tx, atMost: number): SettlementJob[] {
-  const states = ["open", "reopened", "void"] as const;
+  const states = ["open", "reopened", "void", "withdrawn"] as const;
+  const isGivenUp = ({ state }: PaymentRecord) => state === "void" || state === "withdrawn";
   return states
     .flatMap((state) => reviewedRows(tx, state, atMost))
-    .map((payment) => ({ ...jobOf(payment), ...(payment.state === "void" ? { ask: "look" as const } : {}) }));
+    .map((payment) => ({ ...jobOf(payment), ...(isGivenUp(payment) ? { ask: "look" as const } : {}) }));
 }
 
 export function paymentOf(tx: Tx, order: Order): PaymentRecord {

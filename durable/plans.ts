@@ -45,8 +45,11 @@ function fromRow(row: PlanRow): Plan {
   };
 }
 
-/** Who asks decides how far they may go: a payment alone proves no reader and no replacer. */
-export type Asker = "wallet" | "payment";
+/**
+ * Who asks decides how far they may go. The wallet's own proof replaces what it likes; who holds the order's ticket, or signed in,
+ * may still change their mind until something is stored; a payment alone proves no reader and no replacer.
+ */
+export type Asker = "wallet" | "holder" | "payment";
 
 export function beginPlan(tx: Tx, order: Order, content: Content, asker: Asker): { ok: true; plan: Plan } | Refusal {
   const may = mayUpload(order.state, order.paidThroughMs ?? 0, tx.nowMs);
@@ -62,10 +65,11 @@ export function beginPlan(tx: Tx, order: Order, content: Content, asker: Asker):
     tx.run("UPDATE plans SET url_until_ms = ? WHERE order_id = ? AND plan = ?", urlUntilMs, order.orderId, latest.plan);
     return { ok: true, plan: { ...latest, urlUntilMs } };
   }
-  if (latest && asker === "payment")
+  const mayReplace = asker === "wallet" || (asker === "holder" && order.state !== "stored");
+  if (latest && !mayReplace)
     return refuse(
       "object_key_exists",
-      `${JSON.stringify(order.objectKey)} is paid for and has other content planned; replacing it takes a wallet proof or the order's ticket`,
+      `${JSON.stringify(order.objectKey)} is paid for and has other content; replacing it takes a wallet proof, or before anything is stored the order's ticket`,
       {
         facts: { order_id: order.orderId },
       },

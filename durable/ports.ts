@@ -38,8 +38,8 @@ export interface SettlementJob {
   /** How often it was given back unsent before; a lane that could not send it is not asked the next time. */
   readonly attempt: number;
   /**
-   * What the ledger knows, for a path that remembers nothing itself (a facilitator): `first` is told once, to the caller that wrote
-   * the claim; `look` says the claim is void and must not be submitted again; absent means it may have left us before.
+   * What the ledger knows. `look`: the claim was given up and must not be submitted again, only looked for. `first`, for a path that
+   * remembers nothing itself (a facilitator), is told once, to the caller that wrote the claim. Absent: it may have left us before.
    */
   readonly ask?: "first" | "look";
 }

@@ -53,8 +53,9 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   /** Idempotent by claim key: asks again, never pays again. Waits at most `waitMs` for an end. */
   async settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd> {
     const deadlineMs = this.#world().clock.nowMs() + waitMs;
+    // A claim that was given up is looked for and never sent, whether this lane has heard of it or not.
+    if (job.ask === "look" && this.#state(job.claimKey) !== "sent") return this.#lookAt(job);
     this.#lane.accept(job);
-    if (this.#state(job.claimKey) === "void") await this.#lookForProof(job).catch(() => undefined);
     for (;;) {
       const state = this.#state(job.claimKey);
       if (state !== "queued" && state !== "sent") break;
@@ -65,6 +66,21 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
       if (state === "queued" && this.#state(job.claimKey) === "queued") await this.#watch();
     }
     return this.#endOf(job.claimKey);
+  }
+
+  async #lookAt(job: SettlementJob): Promise<SettlementEnd> {
+    try {
+      const proof = await this.#world().rpc.findTransfer(job.authorization, job.claimedMs);
+      if (proof && (await this.#isBelieved(job, proof))) return { end: "settled", proof };
+    } catch {
+      return { end: "unknown", txHash: undefined };
+    }
+    const known = this.#lane.job(job.claimKey);
+    const { reason, detail } = known ?? {
+      reason: "void",
+      detail: "the claim was given up, and no transfer of it is known",
+    };
+    return { end: "refused", reason, detail, leftUs: known?.left ?? false };
   }
 
   /** Is a transfer that was seen still there, and can it no longer go away? */
@@ -313,11 +329,14 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     return proof !== undefined;
   }
 
-  /** At the head of the chain; much money a little deeper. What is not believed yet is looked at again. */
   async #believe(job: SettlementJob, proof: TransferProof): Promise<void> {
+    if (await this.#isBelieved(job, proof)) this.#lane.settled(job.claimKey, proof);
+  }
+
+  /** At the head of the chain; much money a little deeper. What is not believed yet is looked at again. */
+  async #isBelieved(job: SettlementJob, proof: TransferProof): Promise<boolean> {
     const { rpc, safeAbove } = this.#world();
-    if (job.authorization.value > safeAbove && (await rpc.head("safe")).number < proof.blockNumber) return;
-    this.#lane.settled(job.claimKey, proof);
+    return job.authorization.value <= safeAbove || (await rpc.head("safe")).number >= proof.blockNumber;
   }
 
   /** This authorization will not do: forgotten if it never left us, void (and watched by its wallet) if it did. */

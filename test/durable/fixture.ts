@@ -127,7 +127,7 @@ export async function planOf(
   wallet: Wallet,
   orderId: string,
   content: Content,
-  asker: "wallet" | "payment" = "wallet",
+  asker: "wallet" | "holder" | "payment" = "wallet",
 ) {
   const ask = () => walletAt(wallet).plan(undefined, { orderId }, content, asker, undefined, undefined);
   const step = await ask();

@@ -62,6 +62,18 @@ describe("a plan", () => {
     good(await planOf(wallet, orderId, other(), "wallet"));
   });
 
+  it("may be changed by whoever holds the ticket until something is stored, and from then on by the wallet alone", async () => {
+    const wallet = freshWallet();
+    const { orderId } = await buy(wallet);
+    good(await planOf(wallet, orderId, contentOf(), "holder"));
+    const chosen = other();
+    good(await planOf(wallet, orderId, chosen, "holder"));
+    const { plan } = await putPlanOf(wallet, orderId, chosen);
+    good(await walletAt(wallet).finishConfirm(orderId, plan.plan));
+    expect(await planOf(wallet, orderId, other(), "holder")).toMatchObject({ code: "object_key_exists" });
+    good(await planOf(wallet, orderId, other(), "wallet"));
+  });
+
   it(`is given ${PLANS_PER_ORDER_HOUR_MAX} times an hour for new contents; an old content may still be signed again`, async () => {
     const wallet = freshWallet();
     const { orderId } = await buy(wallet);
@@ -83,6 +95,7 @@ describe("a plan", () => {
       await walletAt(wallet).beginPayment(undefined, claim, { wanted: wantedOf({ objectKey: "open" }) }, undefined),
     );
     expect(await planOf(wallet, begun.order.orderId, contentOf())).toMatchObject({ code: "not_paid" });
+    worldOf(wallet).settle = () => refusedAs(false);
     await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(false));
     const { orderId } = await buy(wallet);
     await advance(wallet, 30 * DAY_MS - 60_000);

@@ -94,7 +94,16 @@ describe("a signed transaction", () => {
     expect(await lane.settle(job)).toMatchObject(refusal);
     expect(lane.world.rpc.sent).toHaveLength(1);
     lane.world.rpc.transfers.set(job.authorization.nonce, lane.world.rpc.proof(`0x${"99".repeat(32)}`));
+    expect((await lane.settle({ ...job, ask: "look" })).end).toBe("settled");
+  });
+
+  it("is looked for and never sent once its claim was given up, even by a lane that never heard of it", async () => {
+    const lane = openLane();
+    const job = { ...jobOf(lane), ask: "look" as const };
+    expect(await lane.settle(job)).toMatchObject({ end: "refused", leftUs: false });
+    lane.world.rpc.transfers.set(job.authorization.nonce, lane.world.rpc.proof(`0x${"98".repeat(32)}`));
     expect((await lane.settle(job)).end).toBe("settled");
+    expect(lane.world.rpc.sent).toEqual([]);
   });
 
   it("that reverted with its authorization unused is refused too", async () => {

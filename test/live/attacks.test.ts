@@ -1,5 +1,5 @@
 /** Attacks on payment through the public door: a real chain, real USDC, real relayer. What the chain moved is what counts. */
-import { afterAll, beforeAll, describe } from "vitest";
+import { afterAll, beforeAll, describe, vi } from "vitest";
 import { bindings } from "./attacks/bindings.ts";
 import { garbageEverywhere } from "./attacks/garbage.ts";
 import { Gate } from "./attacks/gate.ts";
@@ -7,6 +7,9 @@ import { keys } from "./attacks/keys.ts";
 import { outages } from "./attacks/outages.ts";
 import { signatures } from "./attacks/signatures.ts";
 import { type Live, startLive } from "./stack.ts";
+
+// They mostly wait for the next block.
+vi.setConfig({ maxConcurrency: 20 });
 
 let started: { live: Live; gate: Gate } | undefined;
 const up = () => started ?? raise("the stack is not up");

@@ -159,9 +159,6 @@ function transfersByPayer(world: World): Map<string, bigint> {
     const claims = host?.used
       ? host.database.all("SELECT state FROM payments WHERE claim_key LIKE ?", [`%|${key}`])
       : [];
-    const ours = world.laneHosts.has(by as never);
-    // Withdrawn means that it never left us: whoever landed it had it from the payer.
-    if (!ours && claims[0]?.["state"] === "withdrawn") continue;
     if (claims.length === 0 && world.laneHosts.has(by as never))
       throw new Broken(`${key} was sent by us and is in no ledger`);
     if (claims.length > 0) sums.set(authorization.from, (sums.get(authorization.from) ?? 0n) + authorization.value);

@@ -11,7 +11,7 @@ import { PROOF_HEADER } from "#contract/proof";
 import { SIWX_HEADER } from "#contract/siwx";
 import { type Wallet, walletOfId } from "#contract/wallet";
 import type { KeyUse } from "../../durable/keys.ts";
-import type { Content } from "../../durable/plans.ts";
+import type { Asker, Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
 import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } from "./call.ts";
 import { identified } from "./identity.ts";
@@ -77,7 +77,7 @@ async function uploadToOrder(
     proof: who.proof,
     ref: { orderId },
     content: contentOf(value),
-    asker: "wallet",
+    asker: askerOf(who),
     key,
     objectKey: value.object_key,
   });
@@ -131,7 +131,7 @@ async function uploadOnQuote(
     proof: who.proof,
     ref: { quoteId },
     content: contentOf(value),
-    asker: "wallet",
+    asker: askerOf(who),
     key,
     objectKey: value.object_key,
   };
@@ -191,7 +191,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
         proof: who.proof,
         ref: { orderId: known.order.orderId },
         content,
-        asker: "wallet",
+        asker: askerOf(who),
         key,
         objectKey,
       });
@@ -207,12 +207,16 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
     fields: keyFields(value),
   });
   if (!paid.paid) return paid.outcome;
-  const asker = who ? "wallet" : "payment";
+  const asker = who ? askerOf(who) : "payment";
   return plan(
     ports,
     { wallet: paid.wallet, proof: who?.proof, ref: { orderId: paid.order.orderId }, content, asker, key, objectKey },
     paid.headers,
   );
+}
+
+function askerOf(who: Who): Asker {
+  return who.by === "proof" ? "wallet" : "holder";
 }
 
 /** A bare purchase needs no proof, but one that comes along must be good. */
