@@ -3,21 +3,25 @@
  *
  * The npm command `anvil` is a wrapper that survives its parent, so the platform package's binary is run directly.
  */
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
 import { StackFailure } from "../failure.ts";
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
 export function anvilBinary(): string {
   const platform = `${process.platform}-${ARCHITECTURES[process.arch] ?? process.arch}`;
-  const file = process.platform === "win32" ? "anvil.exe" : "anvil";
   try {
-    // Platform packages are dependencies of the wrapper, so they are looked up from there.
-    const here = createRequire(import.meta.url);
-    const wrapper = createRequire(here.resolve("@foundry-rs/anvil/package.json"));
-    return wrapper.resolve(`@foundry-rs/anvil-${platform}/bin/${file}`);
+    return createRequire(import.meta.url).resolve(`@foundry-rs/anvil-${platform}/bin/anvil`);
   } catch {
-    throw new StackFailure(`There is no anvil for ${platform} in node_modules. Run npm ci on a supported platform.`);
+    // The package for Linux on x64 comes with npm ci; elsewhere the developer's own does.
+    const own = (process.env["PATH"] ?? "").split(delimiter).map((directory) => join(directory, "anvil"));
+    const found = own.find((file) => existsSync(file));
+    if (found !== undefined) return found;
+    throw new StackFailure(
+      `There is no anvil for ${platform} in node_modules and none on the PATH. Install Foundry's anvil.`,
+    );
   }
 }
 
