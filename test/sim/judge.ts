@@ -31,7 +31,15 @@ export function watch(world: World, found: (fault: Broken) => void): void {
     const dearest = world.chain.highestFee * 4n;
     if (intent.maxFee > dearest)
       found(new Broken(`${hash} offers ${intent.maxFee} wei; the market never asked a quarter of it`));
-    for (const { from } of intent.transfers) checkPromises(world, intent.from, from, found);
+    for (const authorization of intent.transfers) {
+      checkPromises(world, intent.from, authorization.from, found);
+      const host = world.wallets.get(authorization.from);
+      const row =
+        host?.used &&
+        host.database.all("SELECT state FROM payments WHERE claim_key LIKE ?", [`%|${useKey(authorization)}`])[0];
+      if (row && row["state"] === "withdrawn")
+        found(new Broken(`${useKey(authorization)} was refused to its payer, and is sent`));
+    }
   };
   world.s3.onErase = (key) => {
     for (const host of world.wallets.values()) {

@@ -18,7 +18,7 @@ const HUGE = 10n ** 18n;
 export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   "release-after-broadcast": {
     why: "a claim whose outcome is unknown is released, and the next authorization is broadcast beside it",
-    seed: 14,
+    seed: 4,
     wallet: (object) => {
       const finish = object.finishPayment.bind(object);
       const refused: SettlementEnd = { end: "refused", reason: "settlement_unavailable", detail: "", leftUs: false };
@@ -46,7 +46,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "used-is-paid": {
     why: "a nonce that is used counts as paid, though it may be cancelled or spent on somebody else",
-    seed: 10,
+    seed: 35,
     rpc: (ports) => ({
       ...ports,
       rpc: {
@@ -61,7 +61,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "trust-the-status": {
     why: "a transaction that succeeded counts as paid, though a tolerant batch succeeds when every transfer in it fails",
-    seed: 54,
+    seed: 29,
     rpc: (ports) => ({
       ...ports,
       rpc: {
@@ -76,14 +76,14 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
   },
   "no-finality": {
     why: "a payment is final when it is first seen, and a reorg takes the money but not the entitlement",
-    seed: 223,
+    seed: 355,
     lane: (object) => {
       object.recheck = async (_, seen) => ({ end: "final", proof: seen });
     },
   },
   "forget-what-was-given-back": {
     why: "a claim one caller was refused is sent for another, and its money is in no ledger (seed 3688 of an earlier version of ours)",
-    seed: 388,
+    seed: 13,
     patch: () =>
       replace(
         Lane.prototype,
