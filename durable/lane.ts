@@ -75,9 +75,9 @@ export class Lane {
    */
   accept(job: SettlementJob): void {
     this.#sql.exec(
-      "DELETE FROM jobs WHERE state = 'returned' AND ((claim_key = ? AND claimed_ms < ?) OR claimed_ms < ?)",
+      "DELETE FROM jobs WHERE state = 'returned' AND ((claim_key = ? AND attempt < ?) OR claimed_ms < ?)",
       job.claimKey,
-      job.claimedMs,
+      job.attempt,
       job.claimedMs - RETURNED_KEPT_MS,
     );
     this.#sql.exec(

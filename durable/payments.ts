@@ -152,8 +152,6 @@ export function insertPayment(
   { state, reviewMs }: { state: PaymentState; reviewMs: number | null },
 ): PaymentRecord {
   const withdrawn = findPayment(tx, claim.claimKey);
-  // A new attempt must look newer to the lanes than the one they gave back.
-  const claimedMs = Math.max(tx.nowMs, (withdrawn?.claimedMs ?? 0) + 1);
   tx.run("DELETE FROM payments WHERE claim_key = ? AND state = 'withdrawn'", claim.claimKey);
   tx.run(
     `INSERT INTO payments (claim_key, payment_id, order_id, purchase, fingerprint, amount, authorization, signature, state,
@@ -167,7 +165,8 @@ export function insertPayment(
     packAuthorization(claim.authorization),
     claim.signature,
     state,
-    claimedMs,
+    // Since the first attempt: what was landed between two of them pays as well.
+    withdrawn?.claimedMs ?? tx.nowMs,
     reviewMs,
     withdrawn ? withdrawn.attempt + 1 : 0,
   );
@@ -181,10 +180,10 @@ export type Finished =
   | { readonly state: "refused"; readonly reason: string; readonly detail: string; readonly leftUs: boolean };
 
 /**
- * `attemptMs`: when the attempt that ended was claimed. An authorization that was given back may be claimed again while a caller of
+ * `attempt`: the one that ended. An authorization that was given back may be claimed again while a caller of
  * the earlier attempt is still on its way home; of an attempt that is over only a transfer is news.
  */
-export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd, attemptMs?: number): Finished {
+export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd, attempt?: number): Finished {
   const payment = findPayment(tx, claimKey);
   // Withdrawn so long ago that it was forgotten; the caller learns what the chain said.
   if (!payment) return end.end === "refused" ? refusedWith(end) : unclaimed(claimKey);
@@ -192,7 +191,7 @@ export function finishPayment(tx: Tx, claimKey: ClaimKey, end: SettlementEnd, at
   // Many may bring the same proof; the wallet is credited for it once.
   if (payment.state === "credited") return credited();
   if (end.end === "settled") return settle(tx, payment, end);
-  if (payment.state === "open" && attemptMs !== undefined && attemptMs < payment.claimedMs)
+  if (payment.state === "open" && attempt !== undefined && attempt < payment.attempt)
     return { state: "open", payment, order: mustFind(tx, payment.orderId) };
   if (end.end === "refused") return voidClaim(tx, payment, end);
   if (payment.state === "dead") return tried();

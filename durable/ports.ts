@@ -33,7 +33,7 @@ export interface SettlementJob {
   readonly claimKey: ClaimKey;
   readonly authorization: Authorization;
   readonly signature: `0x${string}`;
-  /** When the claim was written down: what was transferred before it pays for something else. */
+  /** When the claim was first written down: what was transferred before that pays for something else. */
   readonly claimedMs: number;
   /** How often it was given back unsent before; a lane that could not send it is not asked the next time. */
   readonly attempt: number;

@@ -6,7 +6,7 @@ import type { Standing } from "./finality.ts";
 import type { Chain, ClaimKey, ObjectPlace, Recheck, SettlementEnd, SettlementJob, Store } from "./ports.ts";
 
 interface Sweepable {
-  finishPayment(claimKey: ClaimKey, end: SettlementEnd, attemptMs?: number): unknown;
+  finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): unknown;
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
   finishErase(key: string, erased: boolean): void;
 }
@@ -30,7 +30,7 @@ export async function sweep(
 async function settle(wallet: Sweepable, chain: Chain, job: SettlementJob): Promise<void> {
   const silence: SettlementEnd = { end: "unknown", txHash: undefined };
   const end = await answerOf("settle", job.claimKey, () => chain.settle(job, RECEIPT_WAIT_MS), silence);
-  wallet.finishPayment(job.claimKey, end, job.claimedMs);
+  wallet.finishPayment(job.claimKey, end, job.attempt);
 }
 
 async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing): Promise<void> {

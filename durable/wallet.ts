@@ -130,12 +130,12 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     );
   }
 
-  finishPayment(claimKey: ClaimKey, end: SettlementEnd, attemptMs?: number): Finished {
+  finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): Finished {
     return this.#transact((tx) => {
       const payment = findPayment(tx, claimKey);
       return payment?.state === "reopened"
         ? finishReopened(tx, payment, end)
-        : finishPayment(tx, claimKey, end, attemptMs);
+        : finishPayment(tx, claimKey, end, attempt);
     });
   }
 

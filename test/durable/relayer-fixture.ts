@@ -112,5 +112,5 @@ export function nonceIn(transfer: readonly unknown[]): string {
 
 /** The same authorization, claimed anew by its wallet after it had been given back. */
 export function claimedAgain(job: SettlementJob): SettlementJob {
-  return { ...job, claimedMs: job.claimedMs + 1, attempt: job.attempt + 1 };
+  return { ...job, attempt: job.attempt + 1 };
 }

@@ -22,8 +22,8 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
     wallet: (object) => {
       const finish = object.finishPayment.bind(object);
       const refused: SettlementEnd = { end: "refused", reason: "settlement_unavailable", detail: "", leftUs: false };
-      object.finishPayment = (claimKey, end, attemptMs) =>
-        finish(claimKey, end.end === "unknown" ? refused : end, attemptMs);
+      object.finishPayment = (claimKey, end, attempt) =>
+        finish(claimKey, end.end === "unknown" ? refused : end, attempt);
     },
   },
   "drop-the-hash": {
@@ -91,7 +91,7 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
         (accept) =>
           function (this: Lane, job) {
             const known = this.job(job.claimKey);
-            accept.call(this, known?.state === "returned" ? { ...job, claimedMs: known.claimedMs + 1 } : job);
+            accept.call(this, known?.state === "returned" ? { ...job, attempt: known.attempt + 1 } : job);
           },
       ),
   },

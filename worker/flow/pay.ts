@@ -160,7 +160,7 @@ async function claimAndSettle(
       headers: await receiptHeaders(ports, ask, begun.payment, families),
     };
   const end = await settle(ports, begun.job);
-  const finished = await wallet.finishPayment(begun.job.claimKey, end, begun.job.claimedMs);
+  const finished = await wallet.finishPayment(begun.job.claimKey, end, begun.job.attempt);
   if (finished.state === "settled")
     return {
       ok: true,
