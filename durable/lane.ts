@@ -210,6 +210,10 @@ export class Lane {
       .map((row) => row.nonce);
   }
 
+  isOpen(nonce: number): boolean {
+    return this.#sql.exec("SELECT 1 FROM slots WHERE nonce = ? AND open = 1", nonce).toArray().length > 0;
+  }
+
   /** Nonces the chain has not passed are open, whatever was seen before. */
   reopenFrom(chainCount: number): void {
     this.#sql.exec("UPDATE slots SET open = 1 WHERE nonce >= ? AND open = 0", chainCount);

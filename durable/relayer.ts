@@ -286,6 +286,8 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
     if ((await rpc.transactionCount(address, "latest")) > nonce) return;
     const [key, market] = await Promise.all([this.#relayerKey(address), rpc.fees()]);
     const raw = this.ctx.storage.transactionSync(() => {
+      // Closed by another look while the fees were on their way: opened again it would wait for nobody.
+      if (!this.#lane.isOpen(nonce)) return undefined;
       const [newest] = this.#lane.versions(nonce);
       if (!newest || clock.nowMs() - newest.signedMs <= STUCK_AFTER_MS) return undefined;
       // Offered enough already: something else holds it up, and a dearer version would only be dearer.
