@@ -44,6 +44,11 @@ export const MUTATIONS: Readonly<Record<string, KnownBug>> = {
     seed: 2,
     rpc: (ports) => ({ ...ports, rpc: { ...ports.rpc, balanceOfUsdc: async () => HUGE } }),
   },
+  "reopen-a-closed-nonce": {
+    why: "a replacement is written for a nonce that another look closed meanwhile, and nobody looks at it again",
+    seed: 51443,
+    patch: () => replace(Lane.prototype, "isOpen", () => () => true),
+  },
   "used-is-paid": {
     why: "a nonce that is used counts as paid, though it may be cancelled or spent on somebody else",
     seed: 35,
