@@ -50,6 +50,8 @@ const SAFE_DEPTH = 3;
 const FINAL_DEPTH = 6;
 
 export const useKey = (a: Authorization) => `${a.from}|${a.nonce}`;
+/** What was transferred before its claim pays for something else; clocks may differ by a minute. Contract section 3. */
+export const isInTime = (transferMs: number, claimedMs: number) => transferMs >= claimedMs - 60_000;
 const copy = (state: State): State => ({
   usdc: new Map(state.usdc),
   used: new Map(state.used),
@@ -222,10 +224,10 @@ export class SimChain {
   }
 
   /** Every transfer on chain now, and who sent it there. */
-  transfers(): { authorization: Authorization; by: string }[] {
-    return this.#blocks.flatMap((block) =>
-      block.mined.flatMap((mined) =>
-        mined.logs.flatMap((log) => (log.paid ? [{ authorization: log.paid, by: mined.intent.from }] : [])),
+  transfers(): { authorization: Authorization; by: string; timeMs: number }[] {
+    return this.#blocks.flatMap(({ timeS, mined }) =>
+      mined.flatMap(({ intent, logs }) =>
+        logs.flatMap(({ paid }) => (paid ? [{ authorization: paid, by: intent.from, timeMs: timeS * 1000 }] : [])),
       ),
     );
   }
@@ -299,7 +301,7 @@ export class SimChain {
     for (const block of this.#blocks)
       for (const mined of block.mined) {
         const proof = this.#proofIn(block, mined, a);
-        if (proof && proof.blockTimeMs >= sinceMs - 60_000) return proof;
+        if (proof && isInTime(proof.blockTimeMs, sinceMs)) return proof;
       }
     return undefined;
   }

@@ -1,5 +1,5 @@
 /** What must hold after every step, and what must hold when everything has come to rest. */
-import { useKey } from "./chain.ts";
+import { isInTime, useKey } from "./chain.ts";
 import { Broken } from "./edge.ts";
 import { PAY_TO, type World } from "./world.ts";
 
@@ -154,22 +154,26 @@ function checkStored(world: World, rows: Record<string, unknown>[]): void {
   if (!world.s3.objects.has(key)) throw new Broken(`${key} counts as stored and S3 does not have it`);
 }
 
-/** What each payer's transfers brought us. One that was never claimed here and that we did not send is a gift, and nobody's claim. */
+/**
+ * What each payer's transfers brought us. One that we did not send and that was never claimed here, or only long after, is a gift,
+ * and nobody's claim: it may have paid for something else.
+ */
 function transfersByPayer(world: World): Map<string, bigint> {
   const sums = new Map<string, bigint>();
   const seen = new Set<string>();
-  for (const { authorization, by } of world.chain.transfers()) {
+  for (const { authorization, by, timeMs } of world.chain.transfers()) {
     if (authorization.to !== PAY_TO) continue;
     const key = useKey(authorization);
     if (seen.has(key)) throw new Broken(`${key} was transferred twice`);
     seen.add(key);
     const host = world.wallets.get(authorization.from);
     const claims = host?.used
-      ? host.database.all("SELECT state FROM payments WHERE claim_key LIKE ?", [`%|${key}`])
+      ? host.database.all("SELECT claimed_ms FROM payments WHERE claim_key LIKE ?", [`%|${key}`])
       : [];
-    if (claims.length === 0 && world.laneHosts.has(by as never))
-      throw new Broken(`${key} was sent by us and is in no ledger`);
-    if (claims.length > 0) sums.set(authorization.from, (sums.get(authorization.from) ?? 0n) + authorization.value);
+    const ours = world.laneHosts.has(by as never);
+    if (claims.length === 0 && ours) throw new Broken(`${key} was sent by us and is in no ledger`);
+    const counts = ours || claims.some((claim) => isInTime(timeMs, Number(claim["claimed_ms"])));
+    if (counts) sums.set(authorization.from, (sums.get(authorization.from) ?? 0n) + authorization.value);
   }
   return sums;
 }
