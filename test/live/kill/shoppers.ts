@@ -40,7 +40,7 @@ export interface Told {
   failure: string | undefined;
 }
 
-const GIVE_UP_AFTER_MS = 240_000;
+const GIVE_UP_AFTER_MS = 480_000;
 const AUTHORIZATIONS_MAX = 12;
 
 export async function run(edge: string, errand: Errand): Promise<Told> {
@@ -75,7 +75,9 @@ class Shopper {
       else if (!isWaiting(said)) return said;
       if (Date.now() > this.#deadlineMs)
         throw new Error(`no answer in time; the last was ${said?.status} ${JSON.stringify(said?.json)}`);
-      await sleep(250);
+      // All buyers of a run come from one address, and the door counts by address.
+      const waitS = said?.status === 429 ? Number(said.headers.get("retry-after") ?? 1) : 0.25;
+      await sleep(waitS * 1000);
     }
   }
 
@@ -94,7 +96,7 @@ class Shopper {
 }
 
 function isWaiting({ status, json }: Said): boolean {
-  return status === 202 || status >= 500 || json["code"] === "payment_pending";
+  return status === 202 || status === 429 || status >= 500 || json["code"] === "payment_pending";
 }
 
 const WAYS: Record<Kind, (shopper: Shopper) => Promise<Said>> = {
