@@ -68,6 +68,11 @@ const WALLET_MIGRATIONS: readonly string[] = [
   -- The order that a payment identifier has made, so that the same id never makes another.
   ALTER TABLE idempotency ADD COLUMN order_id TEXT;
   `,
+  `
+  -- Since when a paid order was asked for a plan in vain.
+  ALTER TABLE orders ADD COLUMN unserved_ms INTEGER;
+  CREATE INDEX orders_unserved ON orders (unserved_ms) WHERE unserved_ms IS NOT NULL;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -2,10 +2,13 @@
  * The alarm's errands, one wallet at a time: ask the chain again about payments nobody finished, erase what must go. Each errand
  * stands alone; one that fails stops none of the others, and rows, not memory, say what is left.
  */
+import type { Wallet } from "#contract/wallet";
 import type { Standing } from "./finality.ts";
 import type { Chain, ClaimKey, ObjectPlace, Recheck, SettlementEnd, SettlementJob, Store } from "./ports.ts";
+import type { Unserved } from "./unserved.ts";
 
 interface Sweepable {
+  finishUnserved(unserved: Unserved, end: "ready" | "taken" | "unknown"): void;
   finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): unknown;
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
   finishErase(key: string, erased: boolean): void;
@@ -17,12 +20,19 @@ const RECEIPT_WAIT_MS = 8_000;
 export async function sweep(
   wallet: Sweepable,
   ports: { chain: Chain; store: Store },
-  due: () => { payments: SettlementJob[]; standing: Standing[]; erasures: ObjectPlace[] },
+  due: () => {
+    owner: Wallet;
+    payments: SettlementJob[];
+    standing: Standing[];
+    erasures: ObjectPlace[];
+    unserved: Unserved[];
+  },
 ): Promise<void> {
-  const { payments, standing, erasures } = due();
+  const { owner, payments, standing, erasures, unserved } = due();
   await Promise.all([
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
     ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
+    ...unserved.map((each) => errand("serve", each.orderId, () => serve(wallet, ports.store, owner, each))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
@@ -36,6 +46,11 @@ async function settle(wallet: Sweepable, chain: Chain, job: SettlementJob): Prom
 async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing): Promise<void> {
   const silence: Recheck = { end: "unknown" };
   wallet.finishRecheck(job.claimKey, await answerOf("recheck", job.claimKey, () => chain.recheck(job, seen), silence));
+}
+
+async function serve(wallet: Sweepable, store: Store, owner: Wallet, unserved: Unserved): Promise<void> {
+  const make = async () => (await store.ensureBucket({ ...unserved.bucket, wallet: owner })).end;
+  wallet.finishUnserved(unserved, await answerOf("serve", unserved.orderId, make, "unknown"));
 }
 
 async function erase(wallet: Sweepable, store: Store, place: ObjectPlace): Promise<void> {

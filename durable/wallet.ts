@@ -44,6 +44,7 @@ import { migrateWallet } from "./schema.ts";
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
+import { dueUnserved, finishUnserved, markUnserved, UNSERVED_DUE, type Unserved } from "./unserved.ts";
 
 export interface WalletPorts {
   readonly clock: Clock;
@@ -188,9 +189,12 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     let name = order.bucket;
     if (name === undefined) {
       const bucket = bucketFor(tx, order.region, this.#ports().policy.defaultRegion);
-      if (!bucket.ready) return { ok: true, step: "bucket", bucket };
+      if (!bucket.ready) {
+        markUnserved(tx, order);
+        return { ok: true, step: "bucket", bucket };
+      }
       name = bucket.name;
-      tx.run("UPDATE orders SET bucket = ? WHERE order_id = ?", name, order.orderId);
+      tx.run("UPDATE orders SET bucket = ?, unserved_ms = NULL WHERE order_id = ?", name, order.orderId);
     }
     const placed = { ...order, bucket: name };
     const place = placeOf(placed, planned.plan);
@@ -277,6 +281,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     this.#transact((tx) => finishErasure(tx, key, erased));
   }
 
+  finishUnserved(unserved: Unserved, end: "ready" | "taken" | "unknown"): void {
+    this.#transact((tx) => finishUnserved(tx, unserved, end));
+  }
+
   override async alarm(): Promise<void> {
     // Never throws: after six failed runs the platform would forget the alarm, and with it the wallet.
     try {
@@ -289,7 +297,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #due() {
+    const { defaultRegion } = this.#ports().policy;
     return this.#transact((tx) => ({
+      owner: tx.wallet,
+      unserved: dueUnserved(tx, defaultRegion, 5),
       payments: duePayments(tx, 20),
       standing: dueRechecks(tx, 20),
       erasures: dueErasures(tx, 50),
@@ -326,7 +337,8 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     const { storage } = this.ctx;
     const due = storage.sql
       .exec<{ due: number | null }>(
-        "SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures)",
+        `SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures
+           UNION ALL ${UNSERVED_DUE})`,
       )
       .one().due;
     if (due === null) return;

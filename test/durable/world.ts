@@ -24,6 +24,7 @@ export interface World {
   recheck: (seen: TransferProof) => Promise<Recheck> | Recheck;
   readonly erased: { readonly key: string; readonly atMs: number }[];
   erase: (place: ObjectPlace) => ReturnType<Store["erase"]>;
+  ensureBucket: (name: string) => ReturnType<Store["ensureBucket"]>;
   readonly rpc: ScriptedChain;
   relayerKey: () => Promise<`0x${string}`>;
   feeCeilingWei: bigint;
@@ -46,6 +47,7 @@ export function worldOf(name: string): World {
     recheck: (proof) => ({ end: "final", proof }),
     erased: [],
     erase: async () => ({ end: "done" }),
+    ensureBucket: async () => ({ end: "ready" }),
     rpc: new ScriptedChain(() => clockOf(name).nowMs()),
     relayerKey: async () => {
       throw new Error("no key was put into this world");
@@ -75,13 +77,13 @@ export function chainOf(name: string): Chain {
   };
 }
 
-/** Objects only ever erase; the edge does the rest. */
+/** Objects only ever erase, and make a bucket that could not be made before; the edge does the rest. */
 export function storeOf(name: string): Store {
   const notHere = async () => {
     throw new Error("an object does no such I/O");
   };
   return {
-    ensureBucket: notHere,
+    ensureBucket: async (bucket) => worldOf(name).ensureBucket(bucket.name),
     signPut: notHere,
     signGet: notHere,
     look: notHere,

@@ -5,7 +5,7 @@ import { holdsName, mayUpload, next, type OrderEvent, type OrderState } from "#r
 import { compare } from "#rules/replay";
 
 const STATES: OrderState[] = ["paying", "paid", "stored", "ended"];
-const EVENTS: OrderEvent[] = ["settled", "refused", "reversed", "stored", "deleted", "lapsed"];
+const EVENTS: OrderEvent[] = ["settled", "refused", "reversed", "stored", "deleted", "lapsed", "unserved"];
 
 /** The whole table once more, as a person would draw it: the next state, or the refusal. */
 const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
@@ -16,6 +16,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     stored: "payment_pending",
     deleted: "payment_pending",
     lapsed: "payment_pending",
+    unserved: "payment_pending",
   },
   paid: {
     settled: "not_found",
@@ -24,6 +25,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     stored: "stored",
     deleted: "ended",
     lapsed: "ended",
+    unserved: "ended",
   },
   stored: {
     settled: "not_found",
@@ -32,6 +34,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     stored: "stored",
     deleted: "ended",
     lapsed: "ended",
+    unserved: "not_found",
   },
   ended: {
     settled: "gone",
@@ -40,6 +43,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     stored: "gone",
     deleted: "gone",
     lapsed: "gone",
+    unserved: "gone",
   },
 };
 

@@ -116,7 +116,9 @@ export function checkRest(world: World): void {
     const credited = sum(onChain.filter((payment) => payment.state === "credited"));
     const got = received.get(wallet) ?? 0n;
     if (got !== granted + credited) throw new Broken(`${wallet} sent ${got}; granted ${granted}, credited ${credited}`);
-    const spent = sum(payments.filter((payment) => payment.claim_key.startsWith("credit")));
+    const spent = sum(
+      payments.filter((payment) => payment.claim_key.startsWith("credit") && payment.state === "settled"),
+    );
     const credit = BigInt(
       (host.database.all("SELECT value FROM meta WHERE key = 'credit'", [])[0]?.["value"] as string | undefined) ?? "0",
     );
