@@ -9,6 +9,7 @@ import { buildBatch, buildCancel, buildSettlement, transferData } from "../../wo
 import { openChain } from "../../worker/adapters/base-usdc.ts";
 import { recoverSigner } from "../../worker/adapters/signature.ts";
 import { MULTICALL3 } from "../stack/chain/usdc.ts";
+import { cancelData } from "./cancel.ts";
 import { FEES, known, network, type Signed, World, walletOf } from "./fixture.ts";
 
 let world: World;
@@ -19,7 +20,6 @@ beforeAll(async () => {
 });
 afterAll(() => world?.chain.stop());
 
-const CANCEL = parseAbi(["function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)"]);
 const BATCH = parseAbi([
   "struct Call3 { address target; bool allowFailure; bytes callData; }",
   "function aggregate3(Call3[] calls) payable",
@@ -81,23 +81,7 @@ describe("a signature", () => {
 describe("a used nonce without a payment", () => {
   test("cancelled by the payer", async () => {
     const job = await world.sign(await world.payer());
-    const { from, nonce } = job.authorization;
-    const signature = await job.payer.signTypedData({
-      domain: transferTypedData(network, job.authorization).domain,
-      types: {
-        CancelAuthorization: [
-          { name: "authorizer", type: "address" },
-          { name: "nonce", type: "bytes32" },
-        ],
-      },
-      primaryType: "CancelAuthorization",
-      message: { authorizer: from, nonce },
-    });
-    const data = encodeFunctionData({
-      abi: CANCEL,
-      functionName: "cancelAuthorization",
-      args: [from, nonce, signature],
-    });
+    const data = await cancelData(job.payer, job.authorization.nonce);
     expect((await byStranger(network.usdc, data)).status).toBe("success");
     expect(await used(job)).toBe(true);
     expect(await proofOf(job)).toBeUndefined();

@@ -1,12 +1,11 @@
 /** A facilitator instead of a relayer: it settles, or fails, or lies, and in every case the chain has the last word. Two-second blocks. */
-import { encodeFunctionData, parseAbi } from "viem";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { transferTypedData } from "#contract/x402";
 import { revertReason } from "#rules/revert";
 import type { Chain, SettlementJob } from "../../durable/ports.ts";
 import { buildSettlement } from "../../worker/adapters/base-transactions.ts";
 import { openChain } from "../../worker/adapters/base-usdc.ts";
 import { openFacilitator } from "../../worker/adapters/facilitator.ts";
+import { cancelData } from "./cancel.ts";
 import { type FacilitatorServer, type Mood, openFacilitatorServer } from "./facilitator-server.ts";
 import { FEES, known, network, type Signed, World } from "./fixture.ts";
 
@@ -183,29 +182,11 @@ describe.concurrent("before anything is settled", () => {
 
 /** These move the chain's time, so they come last and one after the other. */
 describe("what can never land any more", () => {
-  const CANCEL = parseAbi(["function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)"]);
-
   test("a cancelled nonce: unknown until finalized, then refused", async () => {
     const server = await open();
     server.mood = "refuses_to_settle";
     const job = await first();
-    const { from, nonce } = job.authorization;
-    const signature = await job.payer.signTypedData({
-      domain: transferTypedData(network, job.authorization).domain,
-      types: {
-        CancelAuthorization: [
-          { name: "authorizer", type: "address" },
-          { name: "nonce", type: "bytes32" },
-        ],
-      },
-      primaryType: "CancelAuthorization",
-      message: { authorizer: from, nonce },
-    });
-    const data = encodeFunctionData({
-      abi: CANCEL,
-      functionName: "cancelAuthorization",
-      args: [from, nonce, signature],
-    });
+    const data = await cancelData(job.payer, job.authorization.nonce);
     await world.chain.client.setIntervalMining({ interval: 0 });
     await world.chain.client.sendTransaction({
       account: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8",

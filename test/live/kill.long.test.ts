@@ -13,7 +13,7 @@ const Report = z.looseObject({
   differences: z.array(z.string()),
 });
 
-test("a hundred and twenty uploads while the edge is killed again and again", { timeout: 240_000 }, async () => {
+test("a hundred and twenty uploads while the edge is killed again and again", { timeout: 400_000 }, async () => {
   const program = run("live/kill.ts", "--uploads", "120", "--wallets", "10", "--json");
   const code = await program.ended;
   const report = Report.parse(JSON.parse(program.output().trim().split("\n").at(-1) ?? ""));

@@ -21,6 +21,8 @@ const HELP = `Buys storage while the edge is killed again and again, then compar
 Exit codes: 0 they agree, 1 they differ, 2 the command makes no sense.`;
 
 const AT_ONCE = 40;
+/** A short run must have waves too, or everything is bought between two kills. */
+const WAVES = 8;
 const RIVALS = 0.1;
 const ONLY_BUYS = 0.15;
 const REST_WITHIN_MS = 240_000;
@@ -83,12 +85,13 @@ async function kill(wishes: Wishes, say: (line: string) => void) {
     const errands = errandsOf(wishes, buyers, dice);
     say(`${seconds()} s  ${wishes.uploads} uploads by ${wishes.wallets} wallets, seed ${wishes.seed}`);
     const told: Told[] = [];
-    const reaper = startReaper(live, dice);
+    const wave = Math.min(AT_ONCE, Math.ceil(wishes.uploads / WAVES));
+    const reaper = startReaper(live, dice, { ended: () => told.length, share: wave });
     const progress = setInterval(() => {
       const { timed, sent } = reaper.kills;
       say(`${seconds()} s  uploads ${told.length}/${wishes.uploads}  kills ${timed + sent}`);
     }, 5_000);
-    await inTurns(AT_ONCE, errands, async (errand) => {
+    await inTurns(wave, errands, async (errand) => {
       told.push(await run(live.edge, errand));
     }).finally(() => clearInterval(progress));
     await reaper.rest();

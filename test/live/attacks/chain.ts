@@ -1,7 +1,7 @@
 /** What an attacker can do to the chain itself, past every door of ours. */
 import { type Address, encodeFunctionData, type Hex, hexToBigInt, numberToHex, parseAbi } from "viem";
 import type { PrivateKeyAccount } from "viem/accounts";
-import { networkOf, transferTypedData } from "#contract/x402";
+import { cancelData } from "../../chain/cancel.ts";
 import { USDC } from "../../stack/chain/client.ts";
 import { MULTICALL3 } from "../../stack/chain/usdc.ts";
 import type { Stack } from "../../stack/stack.ts";
@@ -11,7 +11,6 @@ import type { Signed } from "../purse.ts";
 const STRANGER: Address = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC";
 const TOKEN = parseAbi([
   "function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)",
-  "function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)",
 ]);
 const BATCH = parseAbi([
   "struct Call3 { address target; bool allowFailure; bytes callData; }",
@@ -34,31 +33,8 @@ export function landTogether(stack: Stack, payments: readonly Signed[]) {
 
 /** Ahead of the relayer's in the same block. */
 export async function cancelAhead(stack: Stack, payer: PrivateKeyAccount, nonce: Hex): Promise<Hex> {
-  const network = networkOf(84_532);
-  if (!network) throw new Error("the local chain is not known");
-  const { domain } = transferTypedData(network, anyAuthorization);
-  const fields = [
-    { name: "authorizer", type: "address" },
-    { name: "nonce", type: "bytes32" },
-  ] as const;
-  const signature = await payer.signTypedData({
-    domain,
-    types: { CancelAuthorization: fields },
-    primaryType: "CancelAuthorization",
-    message: { authorizer: payer.address, nonce },
-  });
-  const args = [payer.address, nonce, signature] as const;
-  return send(stack, USDC, encodeFunctionData({ abi: TOKEN, functionName: "cancelAuthorization", args }));
+  return send(stack, USDC, await cancelData(payer, nonce));
 }
-
-const anyAuthorization = {
-  from: "0x0000000000000000000000000000000000000000",
-  to: "0x0000000000000000000000000000000000000000",
-  value: 0n,
-  validAfterS: 0n,
-  validBeforeS: 0n,
-  nonce: "0x",
-} as never;
 
 async function byStranger(stack: Stack, to: Address, data: Hex) {
   const receipt = await stack.chain.client.waitForTransactionReceipt({ hash: await send(stack, to, data) });

@@ -19,14 +19,21 @@ export interface Reaper {
 const LIVES_MS = [2_500, 6_500] as const;
 const SHARE_AFTER_SEND = 0.35;
 
-export function startReaper(live: Live, dice: Dice): Reaper {
+/** What the buyers have done so far. A life ends early after `share` more of it, so that a fast machine's run is as deadly as a slow one's. */
+export interface Progress {
+  ended(): number;
+  readonly share: number;
+}
+
+export function startReaper(live: Live, dice: Dice, progress: Progress): Reaper {
   const kills: Kills = { timed: 0, sent: 0 };
   const done = new AbortController();
   const reap = async () => {
     for (;;) {
       const afterSend = dice.next() < SHARE_AFTER_SEND;
       const [shortest, longest] = LIVES_MS;
-      await sleep(dice.between(shortest, afterSend ? (shortest + longest) / 2 : longest), undefined, done);
+      const lifeMs = dice.between(shortest, afterSend ? (shortest + longest) / 2 : longest);
+      await oneLife(lifeMs, progress, done.signal);
       const sent = afterSend && (await nextSend(live, done.signal));
       if (done.signal.aborted) return;
       await live.kill("edge");
@@ -46,6 +53,12 @@ export function startReaper(live: Live, dice: Dice): Reaper {
       await reaping;
     },
   };
+}
+
+async function oneLife(lifeMs: number, { ended, share }: Progress, signal: AbortSignal): Promise<void> {
+  const before = ended();
+  for (const until = Date.now() + lifeMs; Date.now() < until && ended() - before < share; )
+    await sleep(50, undefined, { signal });
 }
 
 /** False when the relayer sends nothing for a while. */
