@@ -55,7 +55,10 @@ function nameOf(use: KeyUse): string {
   return use.route.startsWith("/") ? "Idempotency-Key" : "payment-identifier";
 }
 
-/** The order that this identifier has made, unless its payment came to nothing: then the id is as good as new. */
+/** Orders that bought nothing: the payment was refused, or its amount became credit. Their identifier is as good as new. */
+const CAME_TO_NOTHING = ["payment_refused", "credited"];
+
+/** The order that this identifier has made and that holds, or once held, something. */
 export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
   const known = tx.first<{ order_id: string | null }>(
     "SELECT order_id FROM idempotency WHERE route = ? AND key = ?",
@@ -63,7 +66,7 @@ export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
     use.key,
   );
   const order = known?.order_id ? findOrder(tx, known.order_id) : undefined;
-  return order?.ended === "payment_refused" ? undefined : order;
+  return CAME_TO_NOTHING.includes(order?.ended ?? "") ? undefined : order;
 }
 
 export function rememberOrder(tx: Tx, use: KeyUse, orderId: string): void {

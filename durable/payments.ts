@@ -96,6 +96,10 @@ function resume(tx: Tx, payment: PaymentRecord, claim: Claim): Begun {
   if (payment.state === "open") return { ok: true, begun: "open", job: jobOf(payment), payment, order };
   if (payment.state === "settled" || payment.state === "reopened")
     return { ok: true, begun: "bought", sameClaim: true, payment, order };
+  if (payment.state === "credited")
+    return refuse("payment_invalid", "this authorization's amount is wallet credit; a wallet proof spends it", {
+      facts: { reason: "credited" },
+    });
   return refuse("payment_invalid", "this authorization was tried and did not pay; sign a new one", {
     facts: { reason: "authorization_void" },
   });

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { sha256Hex } from "#contract/bytes";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { type Authorization, NETWORKS } from "#contract/x402";
+import type { KeyUse } from "../../durable/keys.ts";
 import type { Claim } from "../../durable/payments.ts";
 import type { Content } from "../../durable/plans.ts";
 import { claimKeyOf, type SettlementEnd } from "../../durable/ports.ts";
@@ -114,9 +115,10 @@ export function good<T extends { ok: boolean }>(value: T): Ok<T> {
 }
 
 /** Buys by a bare payment and settles it now. */
-export async function buy(wallet: Wallet, over: Partial<Wanted> = {}) {
+export async function buy(wallet: Wallet, over: Partial<Wanted> = {}, identifier?: KeyUse) {
   const claim = claimOf(wallet);
-  const begun = good(await walletAt(wallet).beginPayment(undefined, claim, { wanted: wantedOf(over) }, undefined));
+  const purchase = { wanted: wantedOf(over) };
+  const begun = good(await walletAt(wallet).beginPayment(undefined, claim, purchase, undefined, identifier));
   const settled = settledAt(Math.floor(clockOf(wallet).nowMs() / 1000) * 1000);
   await walletAt(wallet).finishPayment(claim.claimKey, settled);
   return { claim, orderId: begun.order.orderId };

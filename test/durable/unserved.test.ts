@@ -1,7 +1,19 @@
 import { describe, expect, it } from "vitest";
 import type { Wallet } from "#contract/wallet";
 import { DAY_MS } from "#rules/calendar";
-import { advance, buy, contentOf, freshWallet, good, putPlanOf, sqlOf, walletAt, wantedOf } from "./fixture.ts";
+import { identifierUse } from "../../durable/keys.ts";
+import {
+  advance,
+  buy,
+  claimOf,
+  contentOf,
+  freshWallet,
+  good,
+  putPlanOf,
+  sqlOf,
+  walletAt,
+  wantedOf,
+} from "./fixture.ts";
 import { worldOf } from "./world.ts";
 
 const creditOf = async (wallet: Wallet) =>
@@ -31,7 +43,7 @@ describe("a paid order that cannot be given a plan", () => {
     expect(await creditOf(wallet)).toBe(wantedOf().amount);
     // The payment brought again, and time: nothing is credited twice, nothing is granted.
     const again = await walletAt(wallet).beginPayment(undefined, claim, { wanted: wantedOf() }, undefined);
-    expect(again).toMatchObject({ ok: false, code: "payment_invalid" });
+    expect(again).toMatchObject({ ok: false, code: "payment_invalid", facts: { reason: "credited" } });
     expect(await advance(wallet, 3 * DAY_MS)).toBe(0);
     expect(await creditOf(wallet)).toBe(wantedOf().amount);
     const spent = good(await walletAt(wallet).spendCredit(proof(), { wanted: wantedOf() }, undefined));
@@ -68,6 +80,25 @@ describe("a paid order that cannot be given a plan", () => {
     worldOf(wallet).recheck = (seen) => ({ end: "final", proof: seen });
     await advance(wallet, 600_000);
     expect(await orderOf(wallet)).toMatchObject({ state: "ended", ended: "credited" });
+  });
+
+  it("leaves the payer's identifier as good as new", async () => {
+    const wallet = freshWallet();
+    worldOf(wallet).ensureBucket = async () => ({ end: "unknown", detail: "S3 is down" });
+    const use = identifierUse("/storage/upload", "pay_0123456789abcdef", { object_key: wantedOf().objectKey });
+    const bought = await buy(wallet, {}, use);
+    await advance(wallet, 600_000);
+    const ask = { orderId: bought.orderId };
+    good(await walletAt(wallet).plan(undefined, ask, contentOf(), "wallet", undefined, undefined));
+    await advance(wallet, DAY_MS + 60_000);
+    const next = await walletAt(wallet).beginPayment(
+      undefined,
+      claimOf(wallet),
+      { wanted: wantedOf() },
+      undefined,
+      use,
+    );
+    expect(next).toMatchObject({ ok: true, begun: "open" });
   });
 
   it("that was bought with credit becomes credit again", async () => {
