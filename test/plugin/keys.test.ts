@@ -16,7 +16,17 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { addrHash } from "#contract/wallet";
 import { kidOf } from "../../client-plugin/envelope/kek.ts";
-import { createKek, findKek, kekLookup, loadKek, loadOrCreateKek, olderKids } from "../../client-plugin/keys.ts";
+import {
+  adoptKek,
+  allKeks,
+  createKek,
+  findKek,
+  kekLookup,
+  loadKek,
+  loadOrCreateKek,
+  olderKids,
+  rotateKek,
+} from "../../client-plugin/keys.ts";
 import { otherWallet, refusal, scratch, wallet } from "./fixture.ts";
 
 const root = scratch();
@@ -168,3 +178,48 @@ describe("older keys", () => {
     expect(await olderKids({ ...place, dir: join(place.dir, "none") })).toEqual([]);
   });
 });
+
+describe("rotating", () => {
+  test("makes a new current key and keeps the old one under its kid", async () => {
+    const { place, path } = await home();
+    const first = await createKek(place);
+    const { current, before } = await rotateKek(place);
+    expect(before.kid).toBe(first.kid);
+    expect(current.kid).not.toBe(first.kid);
+    expect((await loadKek(place))?.kid).toBe(current.kid);
+    expect(await olderKids(place)).toEqual([first.kid]);
+    expect((await findKek(place, first.kid))?.kek).toEqual(first.kek);
+    expect(mode(path)).toBe(0o600);
+    await rotateKek(place);
+    expect((await allKeks(place)).map(({ kid }) => kid).sort()).toEqual([...(await kids(place))].sort());
+    expect(await allKeks(place)).toHaveLength(3);
+  });
+
+  test("that died between its steps is begun again", async () => {
+    const { place, keys } = await home();
+    const first = await createKek(place);
+    writeFileSync(join(keys, `${addrHash(wallet)}.${first.kid}.key`), first.kek, { mode: 0o600 });
+    expect((await allKeks(place)).map(({ kid }) => kid)).toEqual([first.kid]);
+    expect((await rotateKek(place)).before.kid).toBe(first.kid);
+  });
+
+  test("needs a key", async () => {
+    expect(await refusal(rotateKek((await home()).place))).toBe("missing");
+  });
+
+  test("an adopted key becomes the current one where there is none, and is kept beside it otherwise", async () => {
+    const { place } = await home();
+    const [one, two] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    expect(await adoptKek(place, one)).toBe("current");
+    expect(await adoptKek(place, two)).toBe("kept");
+    expect(await adoptKek(place, one)).toBe("known");
+    expect((await loadKek(place))?.kid).toBe(kidOf(one));
+    expect((await findKek(place, kidOf(two)))?.kek).toEqual(two);
+    expect(await refusal(adoptKek(place, new Uint8Array(31)))).toBe("not_a_key");
+  });
+});
+
+async function kids(place: { dir: string; wallet: typeof wallet }): Promise<string[]> {
+  const current = await loadKek(place);
+  return [...(await olderKids(place)), ...(current ? [current.kid] : [])];
+}
