@@ -117,6 +117,25 @@ export interface Rates {
   current(nowMs: number): { ok: true; card: RateCard } | Refusal;
 }
 
+export interface ForecastAsk {
+  readonly wallet: Wallet;
+  /** The period; whole UTC days are counted, from the day it begins to the day before it ends. */
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+export type Forecast =
+  /** What AWS expects to charge for the storage of all the wallet's buckets in the period: no markup, rounded up. */
+  | { readonly end: "done"; readonly amount: MicroUsdc }
+  /** AWS has no history to tell from, or none so far ahead; asking again soon will not help. */
+  | { readonly end: "no_data"; readonly detail: string }
+  | { readonly end: "unknown"; readonly detail: string };
+
+/** Every call costs money ($0.01), so only an alarm asks: once per wallet and period, the intent written down before. Never throws. */
+export interface Forecasts {
+  storageCost(ask: ForecastAsk, nowMs: number): Promise<Forecast>;
+}
+
 /** An object's place. The lease records it, so no later call computes it. */
 export interface ObjectPlace {
   readonly store: string;

@@ -36,7 +36,7 @@ import {
   placeOf,
   plansOf,
 } from "./plans.ts";
-import type { Chain, ClaimKey, Clock, ObjectPlace, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
+import type { Chain, ClaimKey, Clock, Forecasts, ObjectPlace, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
 import { leasesOf, statObject, takeDownload, takeList } from "./reads.ts";
@@ -51,6 +51,7 @@ export interface WalletPorts {
   readonly chain: Chain;
   readonly store: Store;
   readonly policy: Policy;
+  readonly forecasts: Forecasts;
 }
 
 /** An order by its id, or by the quote that became it. */

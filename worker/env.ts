@@ -8,9 +8,10 @@ import { firstIssue, type Network, networkOf } from "#contract/x402";
 import { revertReason } from "#rules/revert";
 import { dispatch } from "../durable/dispatch.ts";
 import type { RelayerPorts } from "../durable/lane-ports.ts";
-import type { Chain, Clock, Policy } from "../durable/ports.ts";
+import type { Chain, Clock, Forecasts, Policy } from "../durable/ports.ts";
 import type { RelayerObject } from "../durable/relayer.ts";
 import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
+import { NO_FORECASTS, openForecasts } from "./adapters/aws/cost-explorer.ts";
 import { openSecrets } from "./adapters/aws-secrets.ts";
 import { type ContractSigned, openContractSigned } from "./adapters/base/contract-wallet.ts";
 import { buildBatch, buildCancel, buildSettlement } from "./adapters/base-transactions.ts";
@@ -72,6 +73,10 @@ const Settings = z.object({
   SECRETS_REGION: z.string().min(1),
   SECRETS_ACCESS_KEY_ID: z.string().min(1),
   SECRETS_SECRET_ACCESS_KEY: z.string().min(1),
+  /** One stand-in for all of AWS's price services; absent for AWS, where each has a host of its own. */
+  PRICING_ENDPOINT: z.url().optional(),
+  PRICING_ACCESS_KEY_ID: z.string().min(1).optional(),
+  PRICING_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** `<address>=<secret id>` of the key that signs offers and receipts; without it nothing is signed. */
   RECEIPTS: z.string().optional(),
   TICKET_KEY: z.string().regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits"),
@@ -164,6 +169,18 @@ const secretsOf = (settings: Settings) =>
     secretAccessKey: settings.SECRETS_SECRET_ACCESS_KEY,
   });
 
+/** Prices and forecasts are asked with credentials of their own, where there are any. */
+function pricingOf({ PRICING_ENDPOINT, PRICING_ACCESS_KEY_ID, PRICING_SECRET_ACCESS_KEY }: Settings) {
+  if (PRICING_ACCESS_KEY_ID === undefined || PRICING_SECRET_ACCESS_KEY === undefined) return undefined;
+  const credentials = { accessKeyId: PRICING_ACCESS_KEY_ID, secretAccessKey: PRICING_SECRET_ACCESS_KEY };
+  return { endpoint: PRICING_ENDPOINT, credentials };
+}
+
+function forecastsOf({ settings }: Opened): Forecasts {
+  const pricing = pricingOf(settings);
+  return pricing === undefined ? NO_FORECASTS : openForecasts(pricing);
+}
+
 const storeOf = ({ settings }: Opened) =>
   openStore({
     accountId: settings.AWS_ACCOUNT_ID,
@@ -201,7 +218,13 @@ export function openPorts(env: Env): Ports {
 
 export function openWalletPorts(env: Env): WalletPorts {
   const opened = open(env);
-  return { clock, chain: chainOf(env, opened), store: storeOf(opened), policy: opened.policy };
+  return {
+    clock,
+    chain: chainOf(env, opened),
+    store: storeOf(opened),
+    policy: opened.policy,
+    forecasts: forecastsOf(opened),
+  };
 }
 
 export function openRelayerPorts(env: Env, address: string): RelayerPorts {

@@ -3,6 +3,7 @@ import { networkOf } from "#contract/x402";
 import type { RelayerPorts } from "../../durable/lane-ports.ts";
 import { RelayerObject } from "../../durable/relayer.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
+import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
 import { buildBatch, buildCancel, buildSettlement } from "../../worker/adapters/base-transactions.ts";
 import { PAY_TO } from "./fixture.ts";
 import { chainOf, clockOf, storeOf, worldOf } from "./world.ts";
@@ -22,6 +23,7 @@ export class WalletDO extends WalletObject<Cloudflare.Env> {
         regions: ["us-east-1", "eu-north-1"],
         defaultRegion: "us-east-1",
       },
+      forecasts: NO_FORECASTS,
     };
   }
 }

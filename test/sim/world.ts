@@ -6,6 +6,7 @@ import type { RelayerPorts } from "../../durable/lane-ports.ts";
 import { RelayerObject } from "../../durable/relayer.ts";
 import { addressOf } from "../../durable/sign.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
+import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
 import { type Actor, type Faults, Io } from "./actor.ts";
 import { SimS3 } from "./bucket.ts";
 import { type Intent, SimChain } from "./chain.ts";
@@ -96,6 +97,7 @@ export function openWorld(seed: number, mutation: Mutation = {}): World {
         chain: chainFor(actor, world),
         store: s3.storeFor(actor, io),
         policy,
+        forecasts: NO_FORECASTS,
       };
       class Held extends WalletObject {
         protected openPorts() {

@@ -2,9 +2,9 @@
  * AWS Secrets Manager `GetSecretValue` (JSON 1.1), signed by aws4fetch with credentials of its own that may do nothing else.
  * The relayer's key is read at run time and kept in memory only (PRD R8c); no variable of this service ever holds it.
  */
-import { AwsV4Signer } from "aws4fetch";
 import * as z from "zod";
 import type { Secrets } from "../../durable/ports.ts";
+import { type AwsJsonService, callAws } from "./aws/json-api.ts";
 
 export interface SecretsConfig {
   readonly endpoint: string;
@@ -14,35 +14,24 @@ export interface SecretsConfig {
 }
 
 const Answer = z.object({ SecretString: z.string() });
-const TIMEOUT_MS = 5_000;
 
 export function openSecrets(config: SecretsConfig): Secrets {
+  const { endpoint, region, accessKeyId, secretAccessKey } = config;
+  const service: AwsJsonService = {
+    endpoint,
+    region,
+    service: "secretsmanager",
+    target: "secretsmanager",
+    version: "1.1",
+    credentials: { accessKeyId, secretAccessKey },
+  };
   return {
     async relayerKey(secretId) {
-      const signer = new AwsV4Signer({
-        method: "POST",
-        url: new URL("/", config.endpoint).href,
-        headers: { "content-type": "application/x-amz-json-1.1", "x-amz-target": "secretsmanager.GetSecretValue" },
-        body: JSON.stringify({ SecretId: secretId }),
-        accessKeyId: config.accessKeyId,
-        secretAccessKey: config.secretAccessKey,
-        service: "secretsmanager",
-        region: config.region,
-        signQuery: false,
-        allHeaders: true,
-      });
-      const signed = await signer.sign();
-      const response = await fetch(signed.url, {
-        method: signed.method,
-        headers: signed.headers,
-        body: JSON.stringify({ SecretId: secretId }),
-        redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-      });
+      const answer = await callAws(service, "GetSecretValue", { SecretId: secretId });
       // The body of an error names the secret, never its value; the body of a success must not reach a log.
-      if (!response.ok)
-        throw new Error(`Secrets Manager answered ${response.status}: ${(await response.text()).slice(0, 200)}`);
-      return keyIn(Answer.parse(await response.json()).SecretString, secretId);
+      if (answer.ok === undefined) throw new Error(`Secrets Manager: ${answer.detail}`);
+      if (!answer.ok) throw new Error(`Secrets Manager answered ${answer.status}: ${answer.code} ${answer.message}`);
+      return keyIn(Answer.parse(answer.value).SecretString, secretId);
     },
   };
 }

@@ -1,7 +1,8 @@
 /** The one operation the edge needs, with the answers and the refusals AWS gives. */
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import type { Refusal } from "./signature.ts";
+import { parseInput } from "../aws/parse-input.ts";
+import type { Refusal } from "../aws/signature.ts";
 
 export interface Vault {
   readonly region: string;
@@ -45,18 +46,9 @@ function versionOf(name: string, vault: Vault): string {
 }
 
 export function getSecretValue(body: Buffer, vault: Vault): Answer {
-  let json: unknown;
-  try {
-    json = JSON.parse(body.toString("utf8"));
-  } catch {
-    return refuse("SerializationException", "The request body is not JSON.");
-  }
-  const parsed = input.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    return refuse("ValidationException", `${issue?.path.join(".") || "The request"}: ${issue?.message ?? "invalid"}`);
-  }
-  const { SecretId, VersionId, VersionStage } = parsed.data;
+  const parsed = parseInput(input, body);
+  if ("refusal" in parsed) return parsed;
+  const { SecretId, VersionId, VersionStage } = parsed.value;
   const name = Object.keys(vault.secrets).find((known) => {
     const arn = arnOf(known, vault);
     return SecretId === known || SecretId === arn || SecretId === arn.slice(0, -7);

@@ -26,6 +26,10 @@ export interface Expectation {
 export interface Refusal {
   readonly code: string;
   readonly message: string;
+  /** 400 where nothing is said. */
+  readonly status?: number;
+  /** Further fields that this error has. */
+  readonly more?: Readonly<Record<string, unknown>>;
 }
 
 const ALGORITHM = "AWS4-HMAC-SHA256";
