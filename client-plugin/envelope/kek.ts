@@ -74,12 +74,18 @@ export function wrapWithKek(fileKey: Uint8Array, kek: Uint8Array, nonce: Uint8Ar
 }
 
 /**
- * The file key (16 bytes) of a header, by its KEK stanza alone; every other stanza is ignored.
- * The header is not yet authenticated: follow with `verifyHeader`.
+ * The file key (16 bytes) of a header, by its KEK stanza alone; every other stanza is ignored. With `wrappedDek`, as a rotation left
+ * it, by that instead. The header is not yet authenticated: follow with `verifyHeader`.
  * @throws EnvelopeError `no_kek_stanza`, `bad_header`, `unknown_kid`, `wrong_key_or_context`
  */
-export async function unwrapWithKek(header: Header, kekFor: KekLookup, context: SealContext): Promise<Uint8Array> {
-  const { kid, nonce, body } = readKekStanza(kekStanza(header));
+export async function unwrapWithKek(
+  header: Header,
+  kekFor: KekLookup,
+  context: SealContext,
+  wrapped?: string,
+): Promise<Uint8Array> {
+  const stanza = kekStanza(header);
+  const { kid, nonce, body } = readKekStanza(wrapped === undefined ? stanza : parseWrappedDek(wrapped));
   const kek = await kekFor(kid);
   if (kek === undefined) {
     throw new EnvelopeError("unknown_kid", `The object is sealed under key ${kid}, which is not on this machine.`);
@@ -106,6 +112,21 @@ export async function unwrapWithKek(header: Header, kekFor: KekLookup, context: 
  */
 export function wrappedDek(header: Pick<Header, "stanzas">): string {
   return Buffer.from(encodeStanza(kekStanza(header)), "latin1").toString("base64");
+}
+
+/**
+ * The stanza that `wrappedDek` spells.
+ * @throws EnvelopeError `bad_wrapped_key`
+ */
+export function parseWrappedDek(text: string): Stanza {
+  const spelled = Buffer.from(text, "base64").toString("latin1");
+  const [opening = "", encoded = "", end, ...rest] = spelled.split("\n");
+  const [arrow, type, ...args] = opening.split(" ");
+  const body = decodeBase64(encoded);
+  const stanza = arrow === "->" && type === KEK_STANZA && body ? { type, args, body } : undefined;
+  if (stanza === undefined || end !== "" || rest.length > 0 || encodeStanza(stanza) !== spelled)
+    throw new EnvelopeError("bad_wrapped_key", "The wrapped key that came with the object is malformed.");
+  return stanza;
 }
 
 /** The one KEK stanza. A header with two could mean two different objects to two readers. */

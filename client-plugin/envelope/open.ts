@@ -19,6 +19,8 @@ interface Reading {
 export interface OpenOptions extends Reading {
   readonly kekFor: KekLookup;
   readonly context: SealContext;
+  /** The wrapped DEK in force, where a rotation replaced the header's own. */
+  readonly wrappedDek?: string | undefined;
 }
 
 export interface RecoverOptions extends Reading {
@@ -29,10 +31,10 @@ export interface RecoverOptions extends Reading {
 /**
  * The plaintext, each piece authenticated before it is yielded. Complete only once the iteration has ended without a
  * throw: until then keep it where nobody takes it for the object (`openToFile` does).
- * @throws EnvelopeError with any code but `no_recovery_stanza`, `bad_recovery_key`, `bad_wrapped_key`
+ * @throws EnvelopeError with any code but `no_recovery_stanza`, `bad_recovery_key`
  */
 export function open(options: OpenOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  return openBy((header) => unwrapWithKek(header, options.kekFor, options.context), options);
+  return openBy((header) => unwrapWithKek(header, options.kekFor, options.context, options.wrappedDek), options);
 }
 
 /**

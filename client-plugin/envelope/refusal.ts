@@ -22,7 +22,7 @@ export type EnvelopeRefusal =
   | "no_recovery_stanza"
   /** The recovery recipient or identity is not a well-formed age X25519 key. */
   | "bad_recovery_key"
-  /** Old format: the wrapped key that belongs to the object is absent or has the wrong shape. */
+  /** The wrapped key that came beside the object is absent (old format) or has the wrong shape. */
   | "bad_wrapped_key"
   /** The caller handed over something that cannot be sealed: a wrong key length, wallet spelling, version. */
   | "bad_input"
