@@ -26,6 +26,8 @@ export const OLD_ENVELOPE_BYTES = 28;
 export const QUOTE_TTL_S = 3_600;
 /** An agent that holds a thousand open quotes is broken, not busy. */
 export const OPEN_QUOTES_PER_WALLET_MAX = 1_000;
+/** An estimate of more than a petabyte is nobody's; AWS's last tier begins far below. */
+export const ESTIMATE_BYTES_MAX = 1e15;
 /** Rate cards older than this are no basis for a promise. */
 export const RATE_CARD_AGE_MAX_S = 7 * 86_400;
 

@@ -29,6 +29,13 @@ import {
   UploadRequest,
 } from "./api.ts";
 import { GUIDANCE, UPLOAD_EXAMPLE } from "./bazaar.ts";
+import {
+  RatesReply,
+  StorageEstimateReply,
+  StorageEstimateRequest,
+  TransferEstimateReply,
+  TransferEstimateRequest,
+} from "./estimates.ts";
 import type { Requirements } from "./x402.ts";
 
 type Means = "proof" | "siwx" | "session" | "ticket" | "payment";
@@ -45,6 +52,23 @@ interface Operation {
 }
 
 export const OPERATIONS: readonly Operation[] = [
+  { methods: ["get"], path: "/rates", summary: "The rate card prices are made from", reply: RatesReply, by: [] },
+  {
+    methods: ["get", "post"],
+    path: "/estimate/storage",
+    summary: "What 30 days of so many bytes cost",
+    request: StorageEstimateRequest,
+    reply: StorageEstimateReply,
+    by: [],
+  },
+  {
+    methods: ["get", "post"],
+    path: "/estimate/transfer",
+    summary: "What moving so many bytes costs",
+    request: TransferEstimateRequest,
+    reply: TransferEstimateReply,
+    by: [],
+  },
   {
     methods: ["post"],
     path: "/price-storage",

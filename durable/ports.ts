@@ -112,9 +112,16 @@ export interface Secrets {
   relayerKey(secretId: string): Promise<`0x${string}`>;
 }
 
+/** What may be sold by now: the newest card, and those it superseded less than an hour ago, newest first. */
+export interface CardsNow {
+  readonly ok: true;
+  readonly card: RateCard;
+  readonly honoured: readonly RateCard[];
+}
+
 export interface Rates {
-  /** The card to quote from, or why there is none. */
-  current(nowMs: number): { ok: true; card: RateCard } | Refusal;
+  /** The cards to quote from, or why there is none. Takes milliseconds: it never waits for AWS. */
+  current(nowMs: number): Promise<CardsNow | Refusal>;
 }
 
 export interface ForecastAsk {

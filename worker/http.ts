@@ -6,6 +6,7 @@ import { challenge, session } from "./flow/auth.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
 import { openapi, wellKnown } from "./flow/discovery.ts";
+import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import { download, list, remove } from "./flow/objects.ts";
 import { payment } from "./flow/payment.ts";
@@ -34,6 +35,9 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
     );
   };
 
+  on(["GET"], "/rates", rates);
+  on(["GET", "POST"], "/estimate/storage", estimateStorage);
+  on(["GET", "POST"], "/estimate/transfer", estimateTransfer);
   on(["POST"], "/price-storage", quote);
   on(["POST"], "/payment/settle", settle);
   on(["POST"], "/storage/upload", upload);
@@ -48,7 +52,7 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
   on(["GET"], "/openapi.json", openapi);
   on(["GET"], "/.well-known/x402", wellKnown);
 
-  app.get("/healthz", (context) => context.json(health(openPorts())));
+  app.get("/healthz", async (context) => context.json(await health(openPorts())));
   app.all("/healthz", (context) =>
     problem(context.req.raw, "method_not_allowed", `${context.req.method} is not for /healthz; wanted GET`),
   );
@@ -66,8 +70,8 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
   return app;
 }
 
-function health(ports: Ports): HealthReply {
-  const card = ports.rates.current(ports.clock.nowMs());
+async function health(ports: Ports): Promise<HealthReply> {
+  const card = await ports.rates.current(ports.clock.nowMs());
   return {
     ok: true,
     chain_id: ports.network.chainId,

@@ -36,6 +36,28 @@ export interface Price {
   readonly minimumApplied: boolean;
 }
 
+/** One part by itself: AWS's own cost, and that with the markup, each rounded up to a micro-USDC. */
+export interface PartPrice {
+  readonly cost: MicroUsdc;
+  readonly price: MicroUsdc;
+}
+
+export function priceOfStorage(sizeBytes: bigint, rates: RegionRates, markupPercent: bigint): PartPrice {
+  return priceOfPart(tiered(sizeBytes, rates.storageGbMonth), markupPercent);
+}
+
+/** Out to the internet; what comes in is free. */
+export function priceOfEgress(sizeBytes: bigint, rates: RegionRates, markupPercent: bigint): PartPrice {
+  return priceOfPart(tiered(sizeBytes, rates.egressGb), markupPercent);
+}
+
+function priceOfPart(picoGb: bigint, markupPercent: bigint): PartPrice {
+  return {
+    cost: divCeil(picoGb, GB * PICO_PER_MICRO),
+    price: divCeil(picoGb * (100n + markupPercent), 100n * GB * PICO_PER_MICRO),
+  };
+}
+
 export function priceOfPeriod(sizeBytes: bigint, rates: RegionRates, policy: PricePolicy): Price {
   const storage = tiered(sizeBytes, rates.storageGbMonth) * THOUSAND;
   const egress = tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb) * THOUSAND;

@@ -11,7 +11,7 @@ import { priceNow } from "./price.ts";
 const SHARED = { "cache-control": "public, max-age=300" };
 
 export async function openapi(ports: Ports, call: Call): Promise<Outcome> {
-  return answer(openapiDocument(ports.publicUrl, exampleOffer(ports, call)), SHARED);
+  return answer(openapiDocument(ports.publicUrl, await exampleOffer(ports, call)), SHARED);
 }
 
 /** x402scan's discovery document: `version` and the URLs that answer 402 to an empty probe; beside them what a buyer wants to pin. */
@@ -22,7 +22,7 @@ export async function wellKnown(ports: Ports, call: Call): Promise<Outcome> {
     resources: [`${ports.publicUrl}/storage/upload`],
     ownershipProofs: [],
     instructions: GUIDANCE,
-    accepts: [exampleOffer(ports, call)],
+    accepts: [await exampleOffer(ports, call)],
     extensions: { bazaar: UPLOAD_BAZAAR },
     openapi: `${ports.publicUrl}/openapi.json`,
     ...(ports.receipts === undefined ? {} : { receiptSigner: ports.receipts.signer }),
@@ -31,7 +31,7 @@ export async function wellKnown(ports: Ports, call: Call): Promise<Outcome> {
 }
 
 /** The declared example's price; the amount is left at zero while no card may be quoted from. */
-function exampleOffer(ports: Ports, call: Call): Requirements {
-  const priced = priceNow(ports, ports.policy.defaultRegion, UPLOAD_EXAMPLE.content_length_bytes);
+async function exampleOffer(ports: Ports, call: Call): Promise<Requirements> {
+  const priced = await priceNow(ports, ports.policy.defaultRegion, UPLOAD_EXAMPLE.content_length_bytes);
   return requirementsOf(askOf(ports, call, priced.ok ? priced.price.total : 0n, "an example"));
 }

@@ -2,7 +2,9 @@
 import type { PriceParts } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
+import type { RateCard, RegionRates } from "#contract/rates";
 import { type Price, priceOfPeriod } from "#rules/pricing";
+import type { CardsNow } from "../../durable/ports.ts";
 import type { Ports } from "./ports.ts";
 
 export interface Priced {
@@ -10,24 +12,45 @@ export interface Priced {
   readonly card: string;
 }
 
-export function priceNow(ports: Ports, region: string, sizeBytes: number): ({ ok: true } & Priced) | Refusal {
-  const { policy } = ports;
-  if (!policy.regions.includes(region))
-    return refuse("region_unknown", `${region} is not sold here; sold are ${policy.regions.join(", ")}`, {
-      facts: { regions: policy.regions.join(",") },
+/** The price now, and what was told for the same less than an hour ago, by cards that were superseded since. */
+export interface PricedNow extends Priced {
+  readonly ok: true;
+  readonly honoured: readonly Priced[];
+}
+
+export async function priceNow(ports: Ports, region: string, sizeBytes: number): Promise<PricedNow | Refusal> {
+  const by = await ratesFor(ports, region);
+  if (!by.ok) return by;
+  const priced = (rates: RegionRates, card: RateCard): Priced => {
+    const { markupPercent, priceMinimum: minimum } = ports.policy;
+    return { price: priceOfPeriod(BigInt(sizeBytes), rates, { markupPercent, minimum }), card: card.version };
+  };
+  const honoured = by.honoured.flatMap((card) => {
+    const rates = card.regions[region];
+    return rates ? [priced(rates, card)] : [];
+  });
+  return { ok: true, ...priced(by.rates, by.card), honoured };
+}
+
+/** What AWS asks in a region, by the newest card; with it those that are honoured still. */
+export interface RatesFor extends CardsNow {
+  readonly rates: RegionRates;
+}
+
+export async function ratesFor(ports: Ports, region: string): Promise<RatesFor | Refusal> {
+  const { regions } = ports.policy;
+  if (!regions.includes(region))
+    return refuse("region_unknown", `${region} is not sold here; sold are ${regions.join(", ")}`, {
+      facts: { regions: regions.join(",") },
     });
-  const current = ports.rates.current(ports.clock.nowMs());
+  const current = await ports.rates.current(ports.clock.nowMs());
   if (!current.ok) return current;
   const rates = current.card.regions[region];
-  if (!rates)
-    return refuse("quote_unavailable", `the rate card ${current.card.version} has no prices for ${region}`, {
-      retryAfterS: 3600,
-    });
-  const price = priceOfPeriod(BigInt(sizeBytes), rates, {
-    markupPercent: policy.markupPercent,
-    minimum: policy.priceMinimum,
-  });
-  return { ok: true, price, card: current.card.version };
+  return rates
+    ? { ...current, rates }
+    : refuse("quote_unavailable", `the rate card ${current.card.version} has no prices for ${region}`, {
+        retryAfterS: 3600,
+      });
 }
 
 export function partsOf(price: Price): PriceParts {

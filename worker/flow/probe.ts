@@ -22,7 +22,7 @@ export function isProbe(call: Call): boolean {
 
 export async function probed(ports: Ports, call: Call): Promise<Outcome> {
   const { content_length_bytes: sizeBytes } = UPLOAD_EXAMPLE;
-  const priced = priceNow(ports, ports.policy.defaultRegion, sizeBytes);
+  const priced = await priceNow(ports, ports.policy.defaultRegion, sizeBytes);
   if (!priced.ok) return priced;
   const ask = askOf(
     ports,

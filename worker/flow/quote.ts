@@ -15,7 +15,7 @@ export async function quote(ports: Ports, call: Call): Promise<Outcome> {
   if (!who.ok) return who;
   // `gb` is the plaintext the old client weighed; its envelope adds a known few bytes. `size_bytes` is exact.
   const sizeMax = value.size_bytes ?? (value.gb ?? 0) + OLD_ENVELOPE_BYTES;
-  const priced = priceNow(ports, value.region, value.size_bytes ?? value.gb ?? 0);
+  const priced = await priceNow(ports, value.region, value.size_bytes ?? value.gb ?? 0);
   if (!priced.ok) return priced;
   const quoted = await ports.wallet(who.wallet).quote(who.proof, {
     agentId: value.agent_id,

@@ -10,6 +10,7 @@ import { formatMicroUsdc } from "#contract/money";
 import { PROOF_HEADER } from "#contract/proof";
 import { SIWX_HEADER } from "#contract/siwx";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import { readPayment, X402_HEADERS } from "#contract/x402";
 import type { KeyUse } from "../../durable/keys.ts";
 import type { Asker, Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
@@ -167,8 +168,11 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
   const who = await bareWho(ports, call, value.wallet_address);
   if (who && !who.ok) return who;
   const region = value.region ?? value.location ?? ports.policy.defaultRegion;
-  const priced = priceNow(ports, region, value.content_length_bytes);
-  if (!priced.ok) return priced;
+  const now = await priceNow(ports, region, value.content_length_bytes);
+  if (!now.ok) return now;
+  // Who was told a price within the last hour pays that price, whatever card came since.
+  const tendered = tenderedAmount(call);
+  const priced = now.honoured.find(({ price }) => price.total === tendered && tendered !== now.price.total) ?? now;
   const objectKey = value.object_key ?? value.object_id ?? "";
   const wanted: Wanted = {
     agentId: value.agent_id,
@@ -213,6 +217,12 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
     { wallet: paid.wallet, proof: who?.proof, ref: { orderId: paid.order.orderId }, content, asker, key, objectKey },
     paid.headers,
   );
+}
+
+/** What the payment that came along, if any, is for. */
+function tenderedAmount(call: Call): bigint | undefined {
+  const read = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
+  return read.kind === "payment" ? read.payment.authorization.value : undefined;
 }
 
 function askerOf(who: Who): Asker {
