@@ -5,14 +5,17 @@ import { defineConfig } from "vitest/config";
 /**
  * Two runtimes, one command. `workerd` holds what must be true inside the platform (Durable Object SQL, alarms, eviction);
  * `node` holds the rest, including `live`: real chain, real S3 server, real Worker over TCP.
- * Files named *.long.test.ts run only by `npm run test:long`.
+ * Files named *.long.test.ts run only by `npm run test:long`, *.real.test.ts only by `npm run test:s3-real`.
  */
 const long = process.env["MNEMOSPARK_TEST_LONG"] === "1";
+const real = process.env["MNEMOSPARK_TEST_S3_REAL"] === "1";
+const kinds = ["test/**/*.long.test.ts", "test/**/*.real.test.ts"];
+const [kind] = kinds.slice(long ? 0 : real ? 1 : 2);
 
 export default defineConfig({
   test: {
     projects: [
-      ...(long
+      ...(kind
         ? []
         : [
             {
@@ -26,13 +29,8 @@ export default defineConfig({
         resolve: { alias: { "cloudflare:workers": fileURLToPath(new URL("test/sim/platform.ts", import.meta.url)) } },
         test: {
           name: "node",
-          include: long ? ["test/**/*.long.test.ts"] : ["test/**/*.test.ts"],
-          exclude: [
-            "test/durable/**",
-            "test/flow/**",
-            "**/node_modules/**",
-            ...(long ? [] : ["test/**/*.long.test.ts"]),
-          ],
+          include: [kind ?? "test/**/*.test.ts"],
+          exclude: ["test/durable/**", "test/flow/**", "**/node_modules/**", ...kinds.filter((each) => each !== kind)],
           testTimeout: 30_000,
           hookTimeout: 60_000,
         },

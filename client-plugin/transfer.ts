@@ -80,7 +80,8 @@ function putOnce(target: UploadTarget, path: string, onProgress?: (bytes: number
           fail(
             new TransferError(
               `S3 (${url.host}) refused the upload: ${status} ${codeOf(text)}`,
-              status >= 500 || status === 429,
+              // A bucket made a moment ago is not yet known everywhere.
+              status >= 500 || status === 429 || codeOf(text) === "NoSuchBucket",
             ),
           );
       }, fail);

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { AwsV4Signer } from "aws4fetch";
 import { expect } from "vitest";
+import { check } from "./judge.ts";
 import { type Account, alice, freshName, type Subject } from "./subject.ts";
 
 export interface Ask {
@@ -96,17 +97,20 @@ export function locationDocument(region: string): string {
 /** Status and code of a refusal, and that it is a proper error document. */
 export async function expectRefusal(response: Response, status: number, code: string): Promise<string> {
   const text = await response.text();
-  expect(`${response.status} ${/<Code>(.*?)<\/Code>/.exec(text)?.[1]}`, text).toBe(`${status} ${code}`);
-  expect(text).toMatch(/^<\?xml version="1.0" encoding="UTF-8"\?>\s*<Error>/);
+  const came = `${response.status} ${/<Code>(.*?)<\/Code>/.exec(text)?.[1] ?? ""}`.trim();
+  check(() => expect(came).toBe(`${status} ${code}`));
+  if (response.ok) return text;
+  check(() => expect(text).toMatch(/^<\?xml version="1.0" encoding="UTF-8"\?>\s*<Error>/));
+  // What an id looks like is the server's own affair; that the document repeats the header is not.
   const requestId = response.headers.get("x-amz-request-id");
-  expect(requestId).toMatch(/^[0-9A-F]{16}$/);
-  expect(text).toContain(`<RequestId>${requestId}</RequestId>`);
+  check(() => expect(text).toContain(`<RequestId>${requestId}</RequestId>`));
   return text;
 }
 
 /** Drains the answer and checks only its status. */
 export async function expectStatus(response: Response, status: number): Promise<Response> {
   const text = await response.text();
-  expect(response.status, text).toBe(status);
+  const came = `${response.status} ${/<Code>(.*?)<\/Code>/.exec(text)?.[1] ?? ""}`.trim();
+  check(() => expect(came).toBe(String(status)));
   return response;
 }

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { startNodeServer } from "./node-server.ts";
 import type { Subject } from "./subject.ts";
+import { embeddedSuite } from "./suite/embedded.ts";
 import { wholeSuite } from "./suite/whole.ts";
 
 describe("S3 over the memory store", () => {
@@ -11,4 +12,5 @@ describe("S3 over the memory store", () => {
   });
   afterAll(() => subject.close());
   wholeSuite(() => subject);
+  embeddedSuite(() => subject);
 });

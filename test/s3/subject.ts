@@ -2,8 +2,8 @@
 export interface Subject {
   /** Origin, no trailing slash. */
   readonly origin: string;
-  /** Access log entries so far, when the server keeps them within reach. */
-  readonly log: () => readonly unknown[];
+  /** Access log entries so far; absent where the server keeps them out of reach. */
+  readonly log?: () => readonly unknown[];
   readonly close: () => Promise<void>;
 }
 

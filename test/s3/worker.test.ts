@@ -1,6 +1,7 @@
 /** The dialect as a Worker over R2, in workerd. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Subject } from "./subject.ts";
+import { embeddedSuite } from "./suite/embedded.ts";
 import { wholeSuite } from "./suite/whole.ts";
 import { startWorkerServer } from "./worker-server.ts";
 
@@ -16,4 +17,5 @@ describe("S3 over R2 in workerd", () => {
     expect([response.status, await response.json()]).toEqual([200, { ok: true }]);
   });
   wholeSuite(() => subject);
+  embeddedSuite(() => subject);
 });

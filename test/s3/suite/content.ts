@@ -1,7 +1,8 @@
 /** What a body must be: as long as announced, and what its checksums say. */
 import { crc32 } from "node:zlib";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect } from "vitest";
 import { base64Hash, expectRefusal, expectStatus, makeBucket, presign, send, sha256Hex } from "../client.ts";
+import { it } from "../judge.ts";
 import { rawRequest } from "../raw-request.ts";
 import type { Subject } from "../subject.ts";
 

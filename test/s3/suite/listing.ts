@@ -1,6 +1,7 @@
 /** Listings: order, pages, prefixes, delimiters. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect } from "vitest";
 import { expectRefusal, expectStatus, makeBucket, send } from "../client.ts";
+import { it } from "../judge.ts";
 import type { Subject } from "../subject.ts";
 
 /** In the order S3 lists them: by UTF-8 byte, in which U+FFFD comes before U+1F600 (in UTF-16 it is the other way round). */

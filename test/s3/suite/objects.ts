@@ -1,6 +1,7 @@
 /** Objects: what is kept, what is given back, and under which conditions. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect } from "vitest";
 import { base64Hash, expectRefusal, expectStatus, makeBucket, presign, send } from "../client.ts";
+import { check, it } from "../judge.ts";
 import type { Subject } from "../subject.ts";
 
 const BODY = "0123456789";
@@ -24,7 +25,6 @@ export function objectsSuite(subject: () => Subject): void {
         "content-disposition": 'attachment; filename="a b.txt"',
         "content-language": "cy",
         "x-amz-meta-order": "42",
-        "x-amz-storage-class": "STANDARD_IA",
       };
       const stored = await expectStatus(await put("kept", BODY, headers), 200);
       expect(stored.headers.get("etag")).toBe(ETAG);
@@ -39,17 +39,24 @@ export function objectsSuite(subject: () => Subject): void {
       }
     });
 
+    it("a storage class is kept", async () => {
+      await expectStatus(await put("class", BODY, { "x-amz-storage-class": "STANDARD_IA" }), 200);
+      const head = await at("class", { method: "HEAD" });
+      check(() => expect(head.headers.get("x-amz-storage-class")).toBe("STANDARD_IA"));
+    });
+
     it("an encoded object leaves as it came", async () => {
       await expectStatus(await put("packed", BODY, { "content-encoding": "zstd,aws-chunked" }), 200);
       const got = await at("packed", { headers: { "accept-encoding": "identity" } });
-      expect([got.headers.get("content-encoding"), got.headers.get("content-length")]).toEqual(["zstd", "10"]);
+      check(() => expect(got.headers.get("content-encoding")).toBe("zstd"));
+      expect(got.headers.get("content-length")).toBe("10");
     });
 
     it("what is not there is NoSuchKey, and HEAD says so without a body", async () => {
       await expectRefusal(await at("absent"), 404, "NoSuchKey");
       const head = await at("absent", { method: "HEAD" });
       expect([head.status, await head.text()]).toEqual([404, ""]);
-      expect(head.headers.get("x-amz-request-id")).toMatch(/^[0-9A-F]{16}$/);
+      expect(head.headers.get("x-amz-request-id")).toMatch(/^[\w-]{16,}$/);
       await expectRefusal(await send(subject(), "/no-such-bucket-here/x"), 404, "NoSuchBucket");
     });
 
@@ -68,7 +75,7 @@ export function objectsSuite(subject: () => Subject): void {
     it("a range outside is 416, a range that is none is ignored", async () => {
       for (const range of ["bytes=10-", "bytes=-0"]) {
         const response = await at("ten", { headers: { range } });
-        expect(response.headers.get("content-range")).toBe("bytes */10");
+        check(() => expect(response.headers.get("content-range")).toBe("bytes */10"));
         await expectRefusal(response, 416, "InvalidRange");
       }
       for (const range of ["bytes=4-2", "lines=1-2", "bytes=0-1,3-4"]) {
@@ -181,7 +188,7 @@ export function objectsSuite(subject: () => Subject): void {
       await put("from", BODY, { "x-amz-meta-a": "1", "content-type": "text/x" });
       const source = { "x-amz-copy-source": `/${bucket}/from` };
       const copied = await (await put("to", "", source)).text();
-      expect(copied).toContain(`<ETag>&quot;781e5e245d69b566979b86e28d23f2c7&quot;</ETag>`);
+      check(() => expect(copied).toContain(`<ETag>&quot;781e5e245d69b566979b86e28d23f2c7&quot;</ETag>`));
       await at("from", { method: "DELETE" });
       const got = await at("to");
       expect([got.headers.get("x-amz-meta-a"), got.headers.get("content-type"), await got.text()]).toEqual([

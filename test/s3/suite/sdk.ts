@@ -21,7 +21,8 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect } from "vitest";
+import { it } from "../judge.ts";
 import { alice, freshName, type Subject } from "../subject.ts";
 
 export function sdkSuite(subject: () => Subject): void {

@@ -1,6 +1,7 @@
 /** Who may ask: signatures in the header, signatures in the URL, and everything that must not pass for one. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect } from "vitest";
 import { expectRefusal, expectStatus, makeBucket, presign, request, send, signAsk } from "../client.ts";
+import { it } from "../judge.ts";
 import { alice, bob, type Subject } from "../subject.ts";
 
 const MINUTE = 60_000;

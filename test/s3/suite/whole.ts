@@ -1,10 +1,10 @@
 /** Everything a server that calls itself S3 must do here; each kind of server gives itself to it. */
 
 import type { Subject } from "../subject.ts";
-import { accessLogSuite } from "./access-log.ts";
 import { bucketsSuite } from "./buckets.ts";
 import { configSuite } from "./config.ts";
 import { contentSuite } from "./content.ts";
+import { hostedSuite } from "./hosted.ts";
 import { listingSuite } from "./listing.ts";
 import { multipartSuite } from "./multipart.ts";
 import { objectsSuite } from "./objects.ts";
@@ -15,6 +15,7 @@ import { signatureSuite } from "./signature.ts";
 export function wholeSuite(subject: () => Subject): void {
   signatureSuite(subject);
   presignedSuite(subject);
+  hostedSuite(subject);
   contentSuite(subject);
   bucketsSuite(subject);
   configSuite(subject);
@@ -22,5 +23,4 @@ export function wholeSuite(subject: () => Subject): void {
   listingSuite(subject);
   multipartSuite(subject);
   sdkSuite(subject);
-  accessLogSuite(subject);
 }
