@@ -21,7 +21,7 @@ export default defineConfig({
             {
               plugins: [cloudflareTest({ wrangler: { configPath: "./test/durable/wrangler.toml" } })],
               // One worker for all files: objects are told apart by names that no two tests share.
-              test: { name: "workerd", isolate: false, include: ["test/durable/**/*.test.ts"] },
+              test: { name: "workerd", isolate: false, include: ["test/durable/**/*.test.ts"], testTimeout: 30_000 },
             },
           ]),
       {
