@@ -7,6 +7,7 @@ import * as z from "zod";
 import { StorageReceipt } from "./artefacts.ts";
 import {
   AgentId,
+  Ciphertext,
   Gigabytes,
   Id,
   IdempotencyKey,
@@ -100,7 +101,10 @@ export const SettleReply = z.object({
 });
 export type SettleReply = z.infer<typeof SettleReply>;
 
-/** POST /storage/upload. With `quote_id` or `order_id`: use what was bought. Without: buy by x402 in two calls. */
+/**
+ * POST /storage/upload. With `quote_id` or `order_id`: use what was bought. Without: buy by x402 in two calls.
+ * `ciphertext` makes it `inline`: the bytes come along and are stored at once. Anything else is `presigned`.
+ */
 export const UploadRequest = z
   .strictObject({
     wallet_address: WalletAddress.optional(),
@@ -113,15 +117,24 @@ export const UploadRequest = z
     region: Region.optional(),
     location: Region.optional(),
     provider: z.string().optional(),
-    mode: z.literal("presigned").optional(),
-    /** Exact length and SHA-256 of the bytes that will be PUT: the URL admits nothing else. */
-    content_length_bytes: SizeBytes,
-    content_sha256: Sha256,
+    mode: z.enum(["inline", "presigned"]).optional(),
+    ciphertext: Ciphertext.optional(),
+    /** Exact length and SHA-256 of the bytes that will be PUT: the URL admits nothing else. Inline they are checked if given. */
+    content_length_bytes: SizeBytes.optional(),
+    content_sha256: Sha256.optional(),
     wrapped_dek: WrappedDek.optional(),
   })
   .superRefine((request, context) => {
     if (request.quote_id !== undefined && request.order_id !== undefined)
       context.addIssue({ code: "custom", path: ["order_id"], message: "give quote_id or order_id, not both" });
+    const inline = request.ciphertext !== undefined;
+    const missing = (name: string, message: string) => context.addIssue({ code: "custom", path: [name], message });
+    if ((request.mode ?? (inline ? "inline" : "presigned")) !== (inline ? "inline" : "presigned"))
+      missing("ciphertext", inline ? "mode presigned takes no bytes here" : "mode inline wants the bytes in base64");
+    else if (!inline && request.content_length_bytes === undefined)
+      missing("content_length_bytes", "wanted: the URL admits exactly that");
+    else if (!inline && request.content_sha256 === undefined)
+      missing("content_sha256", "wanted: the URL admits exactly that");
     const bare = request.quote_id === undefined && request.order_id === undefined;
     if (bare && request.object_key === undefined && request.object_id === undefined)
       context.addIssue({ code: "custom", path: ["object_key"], message: "a purchase needs a name" });
@@ -211,6 +224,12 @@ export const ConfirmReply = UploadReply.omit({ plan: true, upload_url: true, upl
   receipt: StorageReceipt.optional(),
 });
 export type ConfirmReply = z.infer<typeof ConfirmReply>;
+
+/** 207: paid, and the bytes sent inline could not be stored now. The same request again finishes it; nothing is paid again. */
+export const UploadFailedReply = UploadReply.omit({ plan: true, upload_url: true, upload_headers: true })
+  .omit({ bucket_name: true, confirmation_required: true, already_stored: true })
+  .extend({ upload_failed: z.literal(true), error: z.string(), message: z.string() });
+export type UploadFailedReply = z.infer<typeof UploadFailedReply>;
 
 /** GET|POST /storage/ls: with `object_key` one object, without it a page of them. */
 export const ListRequest = z.strictObject({

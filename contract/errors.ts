@@ -4,7 +4,7 @@
  * The answer is `application/problem+json` (RFC 9457).
  */
 interface Row {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 409 | 410 | 411 | 413 | 415 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 410 | 411 | 413 | 415 | 429 | 500 | 503;
   /** May the same request be sent again, unchanged, with hope? */
   readonly retryable: boolean;
   /** `error` of the old API. */
@@ -174,6 +174,13 @@ export const REFUSALS = {
     error: "Bad request",
     title: "The request body is too large",
     next: fix,
+  },
+  body_too_slow: {
+    status: 408,
+    retryable: true,
+    error: "Bad request",
+    title: "The request body did not come in time",
+    next: "Send the request again, or use mode presigned.",
   },
   media_type: {
     status: 415,

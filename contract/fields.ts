@@ -1,6 +1,12 @@
 /** The fields that routes share: parsed once, at the border, with a sentence for whoever sent something else. */
 import * as z from "zod";
-import { IDEMPOTENCY_KEY_CHARS_MAX, OBJECT_BYTES_MAX, OBJECT_ID_CHARS_MAX, WRAPPED_DEK_CHARS_MAX } from "./limits.ts";
+import {
+  IDEMPOTENCY_KEY_CHARS_MAX,
+  INLINE_BYTES_MAX,
+  OBJECT_BYTES_MAX,
+  OBJECT_ID_CHARS_MAX,
+  WRAPPED_DEK_CHARS_MAX,
+} from "./limits.ts";
 import { isAgentId, objectKeyFault, parseWallet, type Wallet } from "./wallet.ts";
 
 export const WalletAddress = z
@@ -32,6 +38,12 @@ export const WrappedDek = z
   .string()
   .max(WRAPPED_DEK_CHARS_MAX)
   .regex(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/, "wanted standard base64");
+
+/** File bytes in a request. That it decodes is seen when it is decoded: a pattern over megabytes is work for nothing. */
+export const Ciphertext = z
+  .string()
+  .min(1)
+  .max(Math.ceil(INLINE_BYTES_MAX / 3) * 4, `at most ${INLINE_BYTES_MAX} bytes go inline; use mode presigned`);
 
 export const IdempotencyKey = z
   .string()

@@ -2,6 +2,16 @@
 
 /** A JSON body larger than this is nobody's request: the largest honest one is a plan with a wrapped key, about 4 KiB. */
 export const JSON_BODY_BYTES_MAX = 64 * 1024;
+/**
+ * File bytes in a request, `mode: "inline"`: exactly where the published client turns to a presigned URL. A Worker has 128 MB, and a
+ * body of this size is there four times at its peak (as it came, as text, as base64, decoded): 25 MB.
+ */
+export const INLINE_BYTES_MAX = 4_500_000;
+/** So many bodies of that size at once in one Worker; the next ones wait, unread, this long. */
+export const INLINE_BODIES_AT_ONCE = 3;
+export const INLINE_WAIT_MS = 10_000;
+/** A body comes within this time or is given up: who dribbles holds memory that others wait for. */
+export const BODY_READ_MAX_MS = 60_000;
 /** Headers of both x402 families are about 1 KiB; intermediaries refuse more than this anyway. */
 export const PAYMENT_HEADER_BYTES_MAX = 8 * 1024;
 /** A wallet proof is about 700 bytes of base64. */

@@ -25,6 +25,7 @@ import {
   SettleReply,
   SettleRequest,
   StatReply,
+  UploadFailedReply,
   UploadReply,
   UploadRequest,
 } from "./api.ts";
@@ -49,6 +50,8 @@ interface Operation {
   /** Any one of these; none where the route is open. */
   readonly by: readonly Means[];
   readonly paid?: true;
+  /** Paid, but not done: what to send again. */
+  readonly unfinished?: z.ZodType;
 }
 
 export const OPERATIONS: readonly Operation[] = [
@@ -91,9 +94,11 @@ export const OPERATIONS: readonly Operation[] = [
     path: "/storage/upload",
     summary: "Buy room for an object, or use room bought before; answers the URL to PUT the bytes to",
     request: UploadRequest,
-    reply: UploadReply,
+    // With the bytes inline it is stored and confirmed at once.
+    reply: z.union([UploadReply, ConfirmReply]),
     by: ["payment", "proof", "siwx", "ticket"],
     paid: true,
+    unfinished: UploadFailedReply,
   },
   {
     methods: ["post"],
@@ -191,7 +196,7 @@ export function openapiDocument(publicUrl: string, offer: Requirements) {
 }
 
 function describe(operation: Operation, method: string, offer: Requirements): object {
-  const { path, summary, request, reply, by, paid } = operation;
+  const { path, summary, request, reply, by, paid, unfinished } = operation;
   const inQuery = method === "get" || method === "delete";
   const problem = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
   return {
@@ -210,6 +215,9 @@ function describe(operation: Operation, method: string, offer: Requirements): ob
             },
             402: { description: "Payment required: see PAYMENT-REQUIRED", content: problem },
           }
+        : {}),
+      ...(unfinished
+        ? { 207: { description: "Paid, not stored: send the same again", content: json(replySchema(unfinished)) } }
         : {}),
       default: { description: "Refused", content: problem },
     },

@@ -82,6 +82,10 @@ export function findLive(tx: Tx, agentId: string, objectKey: string): Order | un
   return row && fromRow(row);
 }
 
+export function largestRoom(tx: Tx): number {
+  return tx.first<{ n: number }>("SELECT max(size_max) AS n FROM orders WHERE state IN ('paid', 'stored')")?.n ?? 0;
+}
+
 export function countLive(tx: Tx): number {
   return tx.first<{ n: number }>("SELECT count(*) AS n FROM orders WHERE state IN ('paid', 'stored')")?.n ?? 0;
 }

@@ -151,10 +151,14 @@ export interface ObjectPlace {
   readonly key: string;
 }
 
-export interface PutTarget extends ObjectPlace {
+/** Bytes and where they belong. */
+export interface PutContent extends ObjectPlace {
   readonly lengthBytes: number;
   readonly sha256Hex: string;
   readonly wrappedDek: string | undefined;
+}
+
+export interface PutTarget extends PutContent {
   readonly expiresInS: number;
 }
 

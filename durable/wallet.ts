@@ -10,7 +10,7 @@ import { type Spent, spendCredit } from "./credit.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginIdentified } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
-import { findLive, findOrder, move, type Order, rename } from "./orders.ts";
+import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
 import {
   alreadyBought,
   type Begun,
@@ -19,6 +19,7 @@ import {
   type Finished,
   findPayment,
   finishPayment,
+  type PaymentRecord,
   type Purchase,
 } from "./payments.ts";
 import {
@@ -52,6 +53,13 @@ export interface WalletPorts {
   readonly store: Store;
   readonly policy: Policy;
   readonly forecasts: Forecasts;
+}
+
+/** What confirm has to look for. */
+export interface ToConfirm {
+  readonly order: Order;
+  readonly plans: readonly { readonly plan: Plan; readonly place: ObjectPlace }[];
+  readonly payment: PaymentRecord | undefined;
 }
 
 /** An order by its id, or by the quote that became it. */
@@ -166,6 +174,11 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     });
   }
 
+  /** The largest object that this wallet has paid room for; 0 when it has paid for none. */
+  largestRoom(): number {
+    return this.#transact(largestRoom);
+  }
+
   /** The next step towards a URL: make the bucket, or PUT. */
   plan(
     proof: ProofUse | undefined,
@@ -209,7 +222,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   }
 
   /** What confirm has to look for: the order's plans, newest first. */
-  beginConfirm(proof: ProofUse | undefined, ref: OrderRef) {
+  beginConfirm(proof: ProofUse | undefined, ref: OrderRef): ({ ok: true } & ToConfirm) | Refusal {
     return this.#transact((tx) => {
       const refused = bindProof(tx, proof);
       if (refused) return refused;

@@ -1,52 +1,107 @@
 /** Between HTTP and the verbs: a request is read once, with a limit; an outcome becomes JSON or a problem document (RFC 9457). */
-import { sha256Hex } from "#contract/bytes";
+import { bytesToHex } from "#contract/bytes";
 import { REFUSALS, type RefusalCode, refuse } from "#contract/errors";
-import { JSON_BODY_BYTES_MAX } from "#contract/limits";
+import { BODY_READ_MAX_MS, INLINE_BODIES_AT_ONCE, INLINE_WAIT_MS, JSON_BODY_BYTES_MAX } from "#contract/limits";
 import { normalisePath } from "#contract/proof";
 import type { Call, Outcome, RefusedAnswer } from "./flow/call.ts";
+import type { Head } from "./flow/inline.ts";
 
 /** Nothing here may be cached by anybody: a paid answer is one payer's. */
 const COMMON = { "cache-control": "private, no-store", "x-content-type-options": "nosniff" };
 
-export async function readCall(request: Request): Promise<{ ok: true; call: Call } | RefusedAnswer> {
+/** Everything of a call but its body. */
+export function headOf(request: Request): Head {
   const url = new URL(request.url);
-  const body = await readBody(request);
-  if (body === undefined)
-    return refuse(
-      "body_too_large",
-      `the body is larger than ${JSON_BODY_BYTES_MAX} bytes; file bytes go to the upload URL, not here`,
-    );
   return {
-    ok: true,
-    call: {
-      method: request.method.toUpperCase(),
-      path: normalisePath(url.pathname),
-      query: url.search.slice(1),
-      host: url.host,
-      body,
-      bodyHash: `0x${sha256Hex(body)}`,
-      header: (name) => request.headers.get(name),
-    },
+    method: request.method.toUpperCase(),
+    path: normalisePath(url.pathname),
+    query: url.search.slice(1),
+    host: url.host,
+    header: (name) => request.headers.get(name),
   };
 }
 
-/** Undefined when there is more than the limit; what is over it is not read. */
-async function readBody(request: Request): Promise<Uint8Array | undefined> {
-  if (Number(request.headers.get("content-length") ?? 0) > JSON_BODY_BYTES_MAX) return undefined;
-  const chunks: Uint8Array[] = [];
+export async function readCall(
+  request: Request,
+  bytesMax = JSON_BODY_BYTES_MAX,
+): Promise<{ ok: true; call: Call } | RefusedAnswer> {
+  const read = await readBody(request, bytesMax);
+  if (!read.ok) return read;
+  const { body } = read;
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", body));
+  return { ok: true, call: { ...headOf(request), body, bodyHash: `0x${bytesToHex(hash)}` } };
+}
+
+/** Whether the request announces a body that only a route with room for it may read. A large body must say how large. */
+export function isLarge(request: Request): boolean {
+  return declaredLength(request) > JSON_BODY_BYTES_MAX;
+}
+
+function declaredLength(request: Request): number {
+  return Number(request.headers.get("content-length") ?? 0);
+}
+
+/** What is over the limit is not read; what was announced is given its room once. */
+async function readBody(
+  request: Request,
+  bytesMax: number,
+): Promise<{ ok: true; body: Uint8Array<ArrayBuffer> } | RefusedAnswer> {
+  const tooLarge = refuse(
+    "body_too_large",
+    `the body is larger than ${bytesMax} bytes; file bytes go to the upload URL`,
+  );
+  const declared = declaredLength(request);
+  if (declared > bytesMax) return tooLarge;
+  if (request.body === null) return { ok: true, body: new Uint8Array() };
+  const reader = request.body.getReader();
+  const late = Promise.withResolvers<"late">();
+  const timer = setTimeout(late.resolve, BODY_READ_MAX_MS, "late");
+  let body = new Uint8Array(declared > 0 ? declared : 1024);
   let length = 0;
-  for await (const chunk of request.body ?? []) {
-    length += chunk.byteLength;
-    if (length > JSON_BODY_BYTES_MAX) return undefined;
-    chunks.push(chunk);
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.read(), late.promise]);
+      if (next === "late")
+        return refuse("body_too_slow", `the body was not here after ${BODY_READ_MAX_MS / 1000} s`, { retryAfterS: 1 });
+      if (next.done) return { ok: true, body: body.subarray(0, length) };
+      const wanted = length + next.value.byteLength;
+      if (wanted > bytesMax) return tooLarge;
+      if (wanted > body.byteLength) body = grown(body, Math.min(bytesMax, 2 * wanted));
+      body.set(next.value, length);
+      length = wanted;
+    }
+  } finally {
+    clearTimeout(timer);
+    await reader.cancel().catch(() => {});
   }
-  const body = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.byteLength;
+}
+
+function grown(bytes: Uint8Array, length: number): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(length);
+  larger.set(bytes);
+  return larger;
+}
+
+let largeBodies = 0;
+
+/** One of few at a time: each holds megabytes until it is answered. Asked for anew a few times a second, because a promise of one
+ * request may not be resolved by another. */
+export async function inTurn(request: Request, work: () => Promise<Response>): Promise<Response> {
+  const pauseMs = 100;
+  for (let waitedMs = 0; largeBodies >= INLINE_BODIES_AT_ONCE; waitedMs += pauseMs) {
+    if (waitedMs >= INLINE_WAIT_MS)
+      return refused(
+        request,
+        refuse("too_many_requests", "more large bodies came at once than are held in memory", { retryAfterS: 5 }),
+      );
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
-  return body;
+  largeBodies++;
+  try {
+    return await work();
+  } finally {
+    largeBodies--;
+  }
 }
 
 export function jsonReply(request: Request, outcome: Outcome): Response {

@@ -1,12 +1,13 @@
 /** Table of contents: one line a route, in the order of the story. */
 import { Hono } from "hono";
 import type { HealthReply } from "#contract/api";
-import { jsonReply, problem, readCall, tooMany } from "./door.ts";
+import { headOf, inTurn, isLarge, jsonReply, problem, readCall, tooMany } from "./door.ts";
 import { challenge, session } from "./flow/auth.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
 import { openapi, wellKnown } from "./flow/discovery.ts";
 import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
+import { inlineRoom } from "./flow/inline.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import { download, list, remove } from "./flow/objects.ts";
 import { payment } from "./flow/payment.ts";
@@ -20,11 +21,18 @@ type Verb = (ports: Ports, call: Call) => Promise<Outcome>;
 /** `admit`: whether this client may ask now; asked before a byte of the body is read. */
 export function routes(openPorts: () => Ports, admit: (request: Request) => Promise<boolean>): Hono {
   const app = new Hono({ strict: false });
-  const on = (methods: string[], path: string, verb: Verb) => {
+  /** `room`: how large a body the caller may send beyond the usual, judged before it is read. */
+  const on = (methods: string[], path: string, verb: Verb, room?: typeof inlineRoom) => {
+    const answered = async (request: Request, bytesMax?: number) => {
+      const call = await readCall(request, bytesMax);
+      return jsonReply(request, call.ok ? await verb(openPorts(), call.call) : call);
+    };
     app.on(methods, path, async (context) => {
-      if (!(await admit(context.req.raw))) return tooMany(context.req.raw);
-      const call = await readCall(context.req.raw);
-      return jsonReply(context.req.raw, call.ok ? await verb(openPorts(), call.call) : call);
+      const request = context.req.raw;
+      if (!(await admit(request))) return tooMany(request);
+      if (room === undefined || !isLarge(request)) return answered(request);
+      const may = await room(openPorts(), headOf(request));
+      return may.ok ? inTurn(request, () => answered(request, may.bytesMax)) : jsonReply(request, may);
     });
     app.all(path, (context) =>
       problem(
@@ -40,7 +48,7 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
   on(["GET", "POST"], "/estimate/transfer", estimateTransfer);
   on(["POST"], "/price-storage", quote);
   on(["POST"], "/payment/settle", settle);
-  on(["POST"], "/storage/upload", upload);
+  on(["POST"], "/storage/upload", upload, inlineRoom);
   on(["POST"], "/storage/upload/confirm", confirm);
   on(["GET"], "/payments/:id", payment);
   on(["GET", "POST"], "/storage/ls", list);

@@ -1,5 +1,6 @@
 /** S3: write-once keys by signed URL, with outages. Also the judge of what is erased. */
-import type { Looked, ObjectPlace, PutTarget, Store } from "../../durable/ports.ts";
+import type { Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../durable/ports.ts";
+import type { BytesIn } from "../../worker/flow/ports.ts";
 import type { Actor, Io } from "./actor.ts";
 import type { Time } from "./time.ts";
 
@@ -37,12 +38,12 @@ export class SimS3 {
     return object ? { end: "found", ...object } : { end: "absent" };
   }
 
-  #announce({ key, lengthBytes, sha256Hex }: PutTarget): object {
+  #announce({ key, lengthBytes, sha256Hex }: PutContent): object {
     this.announced.set(key, { lengthBytes, sha256Hex });
     return {};
   }
 
-  storeFor(actor: Actor, io: Io): Store {
+  storeFor(actor: Actor, io: Io): Store & BytesIn {
     const ask = async <T>(what: string, effect: () => T): Promise<T | undefined> => {
       try {
         return await io.do(actor, `s3 ${what}`, effect);
@@ -68,6 +69,13 @@ export class SimS3 {
         } satisfies Url),
         headers: {},
       }),
+      put: async (content) =>
+        (await ask("put", () => {
+          this.#announce(content);
+          const { key, lengthBytes, sha256Hex } = content;
+          if (!this.objects.has(key)) this.objects.set(key, { lengthBytes, sha256Hex });
+          return { end: "done" as const };
+        })) ?? unknown,
       signGet: async (place) => place.key,
       look: async ({ key }: ObjectPlace) => (await ask("look", () => this.look(key))) ?? unknown,
       erase: async ({ key }) =>

@@ -18,7 +18,7 @@ export interface Call {
 
 export interface Answer {
   readonly ok: true;
-  readonly status: 200 | 202;
+  readonly status: 200 | 202 | 207;
   readonly body: object;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -32,7 +32,7 @@ export interface RefusedAnswer extends Refusal {
 
 export type Outcome = Answer | RefusedAnswer;
 
-export function answer(body: object, headers: Record<string, string> = {}, status: 200 | 202 = 200): Answer {
+export function answer(body: object, headers: Record<string, string> = {}, status: Answer["status"] = 200): Answer {
   return { ok: true, status, body, headers };
 }
 

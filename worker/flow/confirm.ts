@@ -1,10 +1,11 @@
 /** 4. The bytes are there and are the announced ones; from now on the object counts as stored. Idempotent. */
 import { type ConfirmReply, ConfirmRequest } from "#contract/api";
-import { refuse } from "#contract/errors";
-import { walletOfId } from "#contract/wallet";
+import { type Refusal, refuse } from "#contract/errors";
+import { type Wallet, walletOfId } from "#contract/wallet";
 import type { Order } from "../../durable/orders.ts";
 import type { Plan } from "../../durable/plans.ts";
 import type { Looked, ObjectPlace } from "../../durable/ports.ts";
+import type { OrderRef, ToConfirm } from "../../durable/wallet.ts";
 import { storageReceipt } from "./artefacts.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified } from "./identity.ts";
@@ -22,24 +23,41 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
   const kind = walletOfId("quote", named) === undefined ? "order" : "quote";
   const absent = refuse("not_found", `no such ${value.order_id === undefined ? "quote" : "order"} of this wallet`);
   if (walletOfId(kind, named) !== who.wallet) return absent;
-  const wallet = ports.wallet(who.wallet);
-  const begun = await wallet.beginConfirm(who.proof, kind === "quote" ? { quoteId: named } : { orderId: named });
+  const ref = kind === "quote" ? { quoteId: named } : { orderId: named };
+  const begun = await ports.wallet(who.wallet).beginConfirm(who.proof, ref);
   if (!begun.ok) return begun;
-  const { order, payment } = begun;
+  const { order } = begun;
   if (who.ticketOrder !== undefined && who.ticketOrder !== order.orderId) return absent;
   if (value.object_key !== undefined && value.object_key !== order.objectKey)
     return refuse(
       "quote_mismatch",
       `the order is for ${JSON.stringify(order.objectKey)}, the request for ${JSON.stringify(value.object_key)}`,
     );
-  const plans = begun.plans.filter(({ plan }) => value.plan === undefined || plan.plan === value.plan);
+  const confirmed = await electAndReply(ports, who.wallet, begun, value.plan);
+  return confirmed.ok ? answer(confirmed.reply) : confirmed;
+}
+
+/** For who has just put the bytes himself and was identified doing it. */
+export async function confirmPlans(ports: Ports, wallet: Wallet, ref: OrderRef, plan: number) {
+  const begun = await ports.wallet(wallet).beginConfirm(undefined, ref);
+  return begun.ok ? electAndReply(ports, wallet, begun, plan) : begun;
+}
+
+async function electAndReply(
+  ports: Ports,
+  owner: Wallet,
+  { order, payment, plans: all }: ToConfirm,
+  only: number | undefined,
+): Promise<{ ok: true; reply: ConfirmReply } | Refusal> {
+  const wallet = ports.wallet(owner);
+  const plans = all.filter(({ plan }) => only === undefined || plan.plan === only);
   const elected = await newestComplete(ports, order, plans);
   if (!elected.ok) return elected;
   const stored = await wallet.finishConfirm(order.orderId, elected.plan.plan);
   if (!stored.ok) return stored;
   const receipt = await storageReceipt(ports, {
     order_id: stored.order.orderId,
-    wallet: who.wallet,
+    wallet: owner,
     object_key: stored.order.objectKey,
     content_sha256: elected.plan.sha256,
     size_bytes: elected.plan.lengthBytes,
@@ -47,7 +65,7 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
     transaction: payment?.txHash ?? "",
   });
   const reply: ConfirmReply = {
-    ...orderFacts(ports, who.wallet, stored.order, payment?.txHash),
+    ...orderFacts(ports, owner, stored.order, payment?.txHash),
     bucket_name: stored.order.bucket ?? "",
     confirmation_required: false,
     already_stored: true,
@@ -57,7 +75,7 @@ export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
     s3_key: elected.plan.s3Key,
     ...(receipt === undefined ? {} : { receipt }),
   };
-  return answer(reply);
+  return { ok: true, reply };
 }
 
 /** S3 is asked about each plan, newest first, until one is complete. What S3 does not say is not assumed. */

@@ -2,7 +2,7 @@
 import type { RateCard } from "#contract/rates";
 import type { Wallet } from "#contract/wallet";
 import type { Network } from "#contract/x402";
-import type { Chain, Clock, Policy, Rates, Store } from "../../durable/ports.ts";
+import type { Chain, Clock, Policy, PutContent, Rates, Store } from "../../durable/ports.ts";
 import type { WalletObject } from "../../durable/wallet.ts";
 
 /** A Durable Object's methods as a caller sees them: the same, only later. */
@@ -22,6 +22,7 @@ export type WalletRemote = Remote<
     | "finishPayment"
     | "spendCredit"
     | "plan"
+    | "largestRoom"
     | "finishBucket"
     | "beginConfirm"
     | "finishConfirm"
@@ -43,10 +44,19 @@ export interface TypedData {
   readonly message: object;
 }
 
+/** For bytes that came inline; all others go by a URL past us. */
+export interface BytesIn {
+  /** Write-once. `done` also when something is under this key already: whether it is these bytes, a look tells. */
+  put(
+    content: PutContent,
+    bytes: Uint8Array,
+  ): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
+}
+
 export interface Ports {
   readonly clock: Clock;
   readonly chain: Chain;
-  readonly store: Store;
+  readonly store: Store & BytesIn;
   readonly rates: Rates;
   readonly policy: Policy;
   readonly network: Network;

@@ -9,7 +9,7 @@ import type { Order } from "../../durable/orders.ts";
 import type { Asker, Content, Plan } from "../../durable/plans.ts";
 import type { ObjectPlace } from "../../durable/ports.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
-import type { OrderRef } from "../../durable/wallet.ts";
+import type { OrderRef, Planned } from "../../durable/wallet.ts";
 import type { Ports } from "./ports.ts";
 
 export interface PlanAsk {
@@ -17,6 +17,8 @@ export interface PlanAsk {
   readonly proof: ProofUse | undefined;
   readonly ref: OrderRef;
   readonly content: Content;
+  /** The content itself, where it came along. */
+  readonly bytes: Uint8Array | undefined;
   readonly asker: Asker;
   readonly key: KeyUse | undefined;
   readonly objectKey: string | undefined;
@@ -26,11 +28,20 @@ export interface PlanAsk {
 const BUCKET_NAMES_MAX = 5;
 
 export async function presign(ports: Ports, ask: PlanAsk): Promise<{ ok: true; reply: UploadReply } | Refusal> {
+  const step = await planned(ports, ask);
+  return step.ok ? { ok: true, reply: await replyOf(ports, ask.wallet, step) } : step;
+}
+
+/** Asks for the plan until the bucket it needs is there. */
+export async function planned(
+  ports: Ports,
+  ask: PlanAsk,
+): Promise<Extract<Planned, { readonly step: "put" }> | Refusal> {
   const wallet = ports.wallet(ask.wallet);
   for (let tries = 0; tries <= BUCKET_NAMES_MAX; tries++) {
     const step = await wallet.plan(ask.proof, ask.ref, ask.content, ask.asker, ask.key, ask.objectKey);
     if (!step.ok) return step;
-    if (step.step === "put") return { ok: true, reply: await replyOf(ports, ask.wallet, step) };
+    if (step.step === "put") return step;
     const { bucket } = step;
     const end = await ports.store.ensureBucket({ ...bucket, wallet: ask.wallet });
     if (end.end === "unknown")

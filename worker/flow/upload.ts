@@ -16,6 +16,7 @@ import type { Asker, Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
 import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } from "./call.ts";
 import { identified } from "./identity.ts";
+import { type SizedUpload, sized, storeInline } from "./inline.ts";
 import { readKey } from "./key.ts";
 import { askOf, pay } from "./pay.ts";
 import type { Ports } from "./ports.ts";
@@ -29,7 +30,9 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
   if (isProbe(call)) return probed(ports, call);
   const asked = readArguments(UploadRequest, call);
   if (!asked.ok) return asked;
-  const { value } = asked;
+  const whole = await sized(asked.value);
+  if (!whole.ok) return whole;
+  const { value } = whole;
   const key = readKey(call, keyFields(value));
   if (!key.ok) return key;
   if (value.order_id !== undefined) return uploadToOrder(ports, call, value, value.order_id, key.use);
@@ -40,11 +43,11 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
   return buyAndUpload(ports, call, value, key.use);
 }
 
-function contentOf(value: UploadRequest): Content {
+function contentOf(value: SizedUpload): Content {
   return { lengthBytes: value.content_length_bytes, sha256: value.content_sha256, wrappedDek: value.wrapped_dek };
 }
 
-function keyFields(value: UploadRequest): Record<string, string> {
+function keyFields(value: SizedUpload): Record<string, string> {
   const { quote_id, order_id, object_key, object_id, agent_id, content_sha256, content_length_bytes, wrapped_dek } =
     value;
   const fields = {
@@ -65,7 +68,7 @@ function keyFields(value: UploadRequest): Record<string, string> {
 async function uploadToOrder(
   ports: Ports,
   call: Call,
-  value: UploadRequest,
+  value: SizedUpload,
   orderId: string,
   key: KeyUse | undefined,
 ): Promise<Outcome> {
@@ -78,6 +81,7 @@ async function uploadToOrder(
     proof: who.proof,
     ref: { orderId },
     content: contentOf(value),
+    bytes: value.bytes,
     asker: askerOf(who),
     key,
     objectKey: value.object_key,
@@ -87,7 +91,7 @@ async function uploadToOrder(
 async function uploadOnQuote(
   ports: Ports,
   call: Call,
-  value: UploadRequest,
+  value: SizedUpload,
   quoteId: string,
   key: KeyUse | undefined,
 ): Promise<Outcome> {
@@ -132,6 +136,7 @@ async function uploadOnQuote(
     proof: who.proof,
     ref: { quoteId },
     content: contentOf(value),
+    bytes: value.bytes,
     asker: askerOf(who),
     key,
     objectKey: value.object_key,
@@ -145,7 +150,7 @@ function unpaid(outcome: Outcome): Outcome {
   return { ...outcome, facts: { ...outcome.facts, reason: "payment_record_missing", settle_path: "/payment/settle" } };
 }
 
-function differenceFrom(quote: Quote, value: UploadRequest): Refusal | undefined {
+function differenceFrom(quote: Quote, value: SizedUpload): Refusal | undefined {
   if (value.object_id !== undefined && value.object_id !== quote.objectId)
     return refuse(
       "quote_mismatch",
@@ -164,7 +169,7 @@ function differenceFrom(quote: Quote, value: UploadRequest): Refusal | undefined
   return undefined;
 }
 
-async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key: KeyUse | undefined): Promise<Outcome> {
+async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: KeyUse | undefined): Promise<Outcome> {
   const who = await bareWho(ports, call, value.wallet_address);
   if (who && !who.ok) return who;
   const region = value.region ?? value.location ?? ports.policy.defaultRegion;
@@ -195,6 +200,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
         proof: who.proof,
         ref: { orderId: known.order.orderId },
         content,
+        bytes: value.bytes,
         asker: askerOf(who),
         key,
         objectKey,
@@ -212,9 +218,11 @@ async function buyAndUpload(ports: Ports, call: Call, value: UploadRequest, key:
   });
   if (!paid.paid) return paid.outcome;
   const asker = who ? askerOf(who) : "payment";
+  const { bytes } = value;
+  const ref = { orderId: paid.order.orderId };
   return plan(
     ports,
-    { wallet: paid.wallet, proof: who?.proof, ref: { orderId: paid.order.orderId }, content, asker, key, objectKey },
+    { wallet: paid.wallet, proof: who?.proof, ref, content, bytes, asker, key, objectKey },
     paid.headers,
   );
 }
@@ -242,6 +250,7 @@ async function bareWho(
 }
 
 async function plan(ports: Ports, ask: PlanAsk, headers: Record<string, string> = {}): Promise<Outcome> {
+  if (ask.bytes !== undefined) return storeInline(ports, ask, ask.bytes, headers);
   const planned = await presign(ports, ask);
   // What was paid stays paid and the receipt is still theirs to have.
   return planned.ok ? answer(planned.reply, headers) : { ...planned, headers };

@@ -3,15 +3,17 @@ import { XMLParser } from "fast-xml-parser";
 import * as z from "zod";
 import { base64ToBytes, bytesToBase64 } from "#contract/base64";
 import { bytesToHex, hexToBytes } from "#contract/bytes";
-import type { Looked, ObjectPlace, PutTarget, Store } from "../../../durable/ports.ts";
+import type { Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
+import type { BytesIn } from "../../flow/ports.ts";
 import { ensureBucket } from "./bucket.ts";
 import { S3Client, type S3Config } from "./client.ts";
 
-export function openStore(config: S3Config): Store {
+export function openStore(config: S3Config): Store & BytesIn {
   const s3 = new S3Client(config);
   return {
     ensureBucket: (bucket) => ensureBucket(s3, bucket),
     signPut: (target) => signPut(s3, target),
+    put: (content, bytes) => put(s3, content, bytes),
     // A GET carries no headers of its own, so the owner goes into the signed query.
     signGet: (place, expiresInS) =>
       s3.presign(
@@ -26,7 +28,13 @@ export function openStore(config: S3Config): Store {
 
 /** Length, hash, owner and write-once are signed headers: S3 admits these bytes under this key, once, and nothing else. */
 async function signPut(s3: S3Client, target: PutTarget) {
-  const headers: Record<string, string> = {
+  const headers = boundsOf(s3, target);
+  const { region, bucket, key } = target;
+  return { url: await s3.presign({ method: "PUT", region, bucket, key, headers }, target.expiresInS), headers };
+}
+
+function boundsOf(s3: S3Client, target: PutContent): Record<string, string> {
+  return {
     "content-length": String(target.lengthBytes),
     "content-type": "application/octet-stream",
     "if-none-match": "*",
@@ -34,8 +42,21 @@ async function signPut(s3: S3Client, target: PutTarget) {
     "x-amz-expected-bucket-owner": s3.config.accountId,
     ...(target.wrappedDek === undefined ? {} : { "x-amz-meta-wrapped-dek": target.wrappedDek }),
   };
-  const { region, bucket, key } = target;
-  return { url: await s3.presign({ method: "PUT", region, bucket, key, headers }, target.expiresInS), headers };
+}
+
+/** The same bounds as in a presigned URL, in a request of our own. */
+async function put(s3: S3Client, content: PutContent, bytes: Uint8Array) {
+  const { "content-length": _, ...headers } = boundsOf(s3, content);
+  const { region, bucket, key } = content;
+  const signed = { ...headers, "x-amz-content-sha256": content.sha256Hex };
+  const body = bytes as Uint8Array<ArrayBuffer>;
+  const answer = await s3.send({ method: "PUT", region, bucket, key, headers: signed, body });
+  // 412: an earlier attempt got through after all, or sent by us twice.
+  if (answer.ok || (answer.ok === false && answer.status === 412)) return { end: "done" as const };
+  return {
+    end: "unknown" as const,
+    detail: answer.ok === undefined ? answer.detail : `PutObject answered ${answer.status} ${answer.code}`,
+  };
 }
 
 async function look(s3: S3Client, { region, bucket, key }: ObjectPlace): Promise<Looked> {
