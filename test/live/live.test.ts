@@ -6,6 +6,7 @@ import { afterAll, beforeAll } from "vitest";
 import { type Live, startLive } from "./stack.ts";
 import { bytes } from "./suite/bytes.ts";
 import { crash } from "./suite/crash.ts";
+import { inlineUploads } from "./suite/inline.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
 import { refusals } from "./suite/refusals.ts";
@@ -27,6 +28,7 @@ stockClients(live);
 oldClient(live);
 money(live);
 bytes(live);
+inlineUploads(live);
 refusals(live);
 // Last, because the others would be cut off.
 crash(live);

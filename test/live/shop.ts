@@ -12,9 +12,11 @@ export interface Content {
   readonly sha256: string;
 }
 
+export const sha256Of = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
 export function contentOf(text: string): Content {
   const bytes = Buffer.from(text);
-  return { bytes, sha256: createHash("sha256").update(bytes).digest("hex") };
+  return { bytes, sha256: sha256Of(bytes) };
 }
 
 export function uploadBody(name: string, content: Content, more: object = {}) {

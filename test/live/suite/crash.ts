@@ -1,13 +1,14 @@
 /** A part dies or falls silent at the worst moment. What was written down is enough to go on, and nothing is paid twice. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { UploadReply } from "#contract/api";
+import { ConfirmReply, UploadFailedReply, UploadReply } from "#contract/api";
 import { base64ToJson } from "#contract/base64";
 import { transfersFrom } from "../chain.ts";
 import { ask, read, walletOf } from "../door.ts";
 import { ledgerOf } from "../ledger.ts";
 import { contentOf, offerFor, paying, untilAnswered, uploadBody } from "../shop.ts";
 import type { Live } from "../stack.ts";
+import { inline, settledQuote } from "./inline.ts";
 
 export function crash(live: () => Live): void {
   describe("the edge killed in the middle of a payment", () => {
@@ -46,6 +47,10 @@ export function crash(live: () => Live): void {
 
     test("of S3 after the payment: 503 with the receipt, and the same request is served later", async () => {
       const { edge, stack } = live();
+      const owner = live().wallet();
+      const content = contentOf("in the request");
+      const quote = await settledQuote(edge, owner, "inline outage", content.bytes.length);
+      const sent = { by: owner, quote, content, key: "inline outage" };
       const buyer = live().wallet();
       const asked = paying(bare, await offerFor(edge, buyer, bare));
       await live().kill("s3");
@@ -53,7 +58,13 @@ export function crash(live: () => Live): void {
       expect(down).toMatchObject({ status: 503, json: { code: "storage_unavailable", retryable: true } });
       expect(base64ToJson(down.headers.get("payment-response") ?? "")).toMatchObject({ success: true });
       expect(down.headers.get("retry-after")).toMatch(/^\d+$/);
+      // Bytes that came along are not kept here: the published client reads this answer and sends them again.
+      const failed = await inline(edge, sent);
+      expect(failed).toMatchObject({ status: 207, json: { upload_failed: true, quote_id: quote } });
+      expect(UploadFailedReply.parse(failed.json).trans_id).toMatch(/^0x/);
       await live().restart("s3");
+      expect(read(ConfirmReply, await inline(edge, sent)).content_sha256).toBe(content.sha256);
+      expect(await transfersFrom(stack, owner.address)).toHaveLength(1);
       const plan = read(UploadReply, await untilAnswered(edge, asked));
       expect(await transfersFrom(stack, buyer.address)).toMatchObject([{ txHash: plan.trans_id }]);
     });
