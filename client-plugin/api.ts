@@ -68,7 +68,16 @@ function causeOf(error: Error): string | undefined {
 }
 
 type In<T extends z.ZodType> = Omit<z.input<T>, "wallet_address">;
-type Send = { readonly held?: Held; readonly idempotencyKey?: string; readonly ticket?: string };
+export type Send = {
+  readonly held?: Held;
+  readonly idempotencyKey?: string;
+  readonly ticket?: string;
+  readonly signal?: AbortSignal;
+};
+
+const TRIES_MAX = 4;
+/** The service waits up to 25 s for a receipt before it answers "pending". */
+const REPLY_MS = 60_000;
 
 export class Api {
   readonly wallet: Wallet;
@@ -84,8 +93,8 @@ export class Api {
   health(): Promise<HealthReply> {
     return this.#send("GET", "/healthz", undefined, HealthReply, {});
   }
-  price(request: In<typeof PriceRequest>): Promise<PriceReply> {
-    return this.#post("/price-storage", request, PriceReply, {});
+  price(request: In<typeof PriceRequest>, send: Send = {}): Promise<PriceReply> {
+    return this.#post("/price-storage", request, PriceReply, send);
   }
   settle(request: In<typeof SettleRequest>, send: Send): Promise<SettleReply> {
     return this.#post("/payment/settle", request, SettleReply, send);
@@ -100,23 +109,27 @@ export class Api {
   payment(id: string): Promise<PaymentReply> {
     return this.#send("GET", `/payments/${encodeURIComponent(id)}`, undefined, PaymentReply, {});
   }
-  list(request: In<typeof ListRequest> = {}): Promise<ListReply> {
-    return this.#post("/storage/ls", request, ListReply, {});
+  list(request: In<typeof ListRequest> = {}, send: Send = {}): Promise<ListReply> {
+    return this.#post("/storage/ls", request, ListReply, send);
   }
   stat(request: In<typeof ListRequest> & { object_key: string }): Promise<StatReply> {
     return this.#post("/storage/ls", request, StatReply, {});
   }
-  download(request: In<typeof DownloadRequest>): Promise<DownloadReply> {
-    return this.#post("/storage/download", request, DownloadReply, {});
+  download(request: In<typeof DownloadRequest>, send: Send = {}): Promise<DownloadReply> {
+    return this.#post("/storage/download", request, DownloadReply, send);
   }
-  remove(request: In<typeof DeleteRequest>): Promise<DeleteReply> {
-    return this.#post("/storage/delete", request, DeleteReply, {});
+  remove(request: In<typeof DeleteRequest>, send: Send = {}): Promise<DeleteReply> {
+    return this.#post("/storage/delete", request, DeleteReply, send);
   }
 
   #post<T extends z.ZodType>(path: string, body: object, reply: T, send: Send): Promise<z.output<T>> {
     return this.#send("POST", path, { wallet_address: this.wallet, ...body }, reply, send);
   }
 
+  /**
+   * Asks, pays once if asked to, and repeats the very same request (with the very same payment) until its outcome is known.
+   * A payment of an earlier attempt that is still open is waited for; nobody pays while it is.
+   */
   async #send<T extends z.ZodType>(
     method: string,
     path: string,
@@ -124,43 +137,48 @@ export class Api {
     reply: T,
     send: Send,
   ): Promise<z.output<T>> {
-    const text = body === undefined ? "" : JSON.stringify(body);
-    const first = await this.#once(method, path, text, send, {});
-    const paid = first.status === 402 ? await this.#pay(method, path, text, send, first) : first;
-    if (paid.ok) return this.#parse(path, reply, await paid.json());
-    throw new ApiError(await this.#problem(path, paid));
-  }
-
-  /** Pays once, and repeats the very same payment until its outcome is known. */
-  async #pay(method: string, path: string, text: string, send: Send, asked: Response): Promise<Response> {
     const { payer, pendingTriesMax = 20 } = this.#options;
-    if (!payer || !send.held) throw new ApiError(await this.#problem(path, asked));
-    const problem = await this.#problem(path, asked);
-    if (problem.code !== "payment_required") throw new ApiError(problem);
-    const payment = await payer.pay(asked.headers.get(X402_HEADERS.required), send.held);
-    let answer = await this.#retrying(method, path, text, send, payment);
-    for (let tries = 0; tries < pendingTriesMax && (await isPending(answer)); tries++) {
-      await pause(Number(answer.headers.get("retry-after") ?? 2) * 1000);
-      answer = await this.#retrying(method, path, text, send, payment);
+    const text = body === undefined ? "" : JSON.stringify(body);
+    let payment: string | undefined;
+    for (let tries = 0; ; tries++) {
+      const answer = await this.#retrying(method, path, text, send, payment);
+      if (answer.status === 202 || answer.status === 409) {
+        if (!(await isPending(answer))) throw new ApiError(await this.#problem(path, answer));
+        if (tries >= pendingTriesMax)
+          throw new PaymentRefused(
+            "pending",
+            "The payment is on its way, but its outcome is still open. Run the same command again; it will not be paid twice.",
+          );
+        await pause(Math.min(Number(answer.headers.get("retry-after") ?? 2), 30) * 1000, send.signal);
+        continue;
+      }
+      if (answer.ok) return this.#parse(path, reply, await answer.json());
+      const problem = await this.#problem(path, answer);
+      if (problem.code !== "payment_required" || payment !== undefined || !payer || !send.held)
+        throw new ApiError(problem);
+      payment = await payer.pay(answer.headers.get(X402_HEADERS.required), send.held);
     }
-    if (await isPending(answer))
-      throw new PaymentRefused(
-        "pending",
-        "The payment is on its way, but its outcome is still open. Run the same command again; it will not be paid twice.",
-      );
-    return answer;
   }
 
-  /** A reply that was lost after payment is asked for again with the same authorization: it can settle only once. */
-  async #retrying(method: string, path: string, text: string, send: Send, payment: string): Promise<Response> {
+  /** A reply that was lost is asked for again: reads and names are idempotent, and an authorization can settle only once. */
+  async #retrying(
+    method: string,
+    path: string,
+    text: string,
+    send: Send,
+    payment: string | undefined,
+  ): Promise<Response> {
+    const extra: Record<string, string> = payment === undefined ? {} : { [X402_HEADERS.payment]: payment };
     for (let tries = 0; ; tries++) {
+      send.signal?.throwIfAborted();
       try {
-        const answer = await this.#once(method, path, text, send, { [X402_HEADERS.payment]: payment });
-        if (answer.status !== 503 || tries >= 4) return answer;
-        await pause(Number(answer.headers.get("retry-after") ?? 1) * 500);
+        const answer = await this.#once(method, path, text, send, extra);
+        if ((answer.status !== 503 && answer.status !== 429) || tries >= TRIES_MAX) return answer;
+        if (answer.status === 429 && !(await this.#problem(path, answer)).retryable) return answer;
+        await pause(Math.min(Number(answer.headers.get("retry-after") ?? 1), 10) * 1000, send.signal);
       } catch (error) {
-        if (tries >= 4) throw error;
-        await pause(500 * 2 ** tries);
+        if (tries >= TRIES_MAX || !(error instanceof Unreachable)) throw error;
+        await pause(300 * 2 ** tries, send.signal);
       }
     }
   }
@@ -186,9 +204,11 @@ export class Api {
         method,
         headers,
         redirect: "error",
+        signal: AbortSignal.any([AbortSignal.timeout(REPLY_MS), ...(send.signal === undefined ? [] : [send.signal])]),
         ...(text === "" ? {} : { body: text }),
       });
     } catch (error) {
+      send.signal?.throwIfAborted();
       throw new Unreachable(url.origin, error);
     }
   }
@@ -242,6 +262,16 @@ async function isPending(response: Response): Promise<boolean> {
   return problem.success && problem.data.code === "payment_pending";
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
+  });
 }

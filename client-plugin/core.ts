@@ -1,177 +1,304 @@
 /**
- * What the client does, whole: store a file or folder, get it back, list, delete. Order matters: the object is sealed before a
- * price is asked, so the length and the hash that are paid for are the ones that will be sent.
+ * What the client can do, once, for all its faces: slash commands, agent tools, command line, MCP, local proxy. Nothing here
+ * remembers money or keys in memory: each call opens a session on what is on the disk, and each thing that takes time is a
+ * journalled operation that any process can take up again.
  */
+import { basename, join, resolve } from "node:path";
+import type { HealthReply, ListedObject, PriceReply, StatReply } from "#contract/api";
+import { objectKeyFault } from "#contract/wallet";
+import { planArchive } from "./archive/pack.ts";
+import { openChainView } from "./chain.ts";
+import type { Settings } from "./config.ts";
+import { headerLength, sealedLength } from "./envelope/seal.ts";
+import { Fault } from "./faults.ts";
+import { kekLookup, loadOrCreateKek } from "./keys.ts";
+import { type Fetched, type FetchFacts, runFetch } from "./operations/fetch.ts";
+import { type RunOptions, runOperation } from "./operations/runner.ts";
+import { type Deleted, runDelete } from "./operations/short.ts";
+import { runStore, type Stored, type StoreFacts, type StoreWork } from "./operations/store.ts";
+import { Session } from "./session.ts";
+import { openPins, type Pins } from "./state/catalogue.ts";
+import { type Database, openDatabase } from "./state/database.ts";
+import { type Log, openLog } from "./state/log.ts";
+import { type Operation, type Operations, openOperations } from "./state/operations.ts";
+import { type FoundWallet, findWallet, pinWallet, type WalletPlace } from "./wallet-file.ts";
 
-import { randomBytes } from "node:crypto";
-import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
-import type { ConfirmReply, DownloadReply, PriceReply, UploadReply } from "#contract/api";
-import { sha256Hex } from "#contract/bytes";
-import { parseMicroUsdc } from "#contract/money";
-import type { Api } from "./api.ts";
-import { type ArchivePlan, packArchive, planArchive } from "./archive/pack.ts";
-import { type Unpacked, unpackArchive } from "./archive/unpack.ts";
-import { type SealedFile, sealToFile } from "./envelope/files.ts";
-import type { SealContext } from "./envelope/kek.ts";
-import { open } from "./envelope/open.ts";
-import { type KeyPlace, kekLookup, loadOrCreateKek } from "./keys.ts";
-import { getStream, putFile, TransferError } from "./transfer.ts";
-
-export type Step = "seal" | "price" | "pay" | "upload" | "confirm" | "download" | "open";
-
-export interface Client {
-  readonly api: Api;
-  /** The client's directory, `~/.openclaw/mnemospark` unless told otherwise. */
-  readonly home: string;
-  readonly chainId: number;
-  /** Told when a step begins and, on long ones, how far it is: bytes done of bytes in all. */
-  readonly onStep?: (step: Step, done: number, total: number) => void;
-}
-
-export interface Stored {
-  readonly archive: ArchivePlan;
-  readonly sealed: SealedFile;
-  readonly price: PriceReply;
-  readonly upload: UploadReply;
-  readonly confirmed: ConfirmReply;
-  /** Host the bytes went to. */
-  readonly host: string;
-}
-
-export interface StoreOptions {
+export interface StoreAsk extends RunOptions {
   /** File or folder. */
   readonly path: string;
-  readonly objectKey: string;
-  readonly agentId: string;
-  readonly region: string;
-  /** Asked with the quote in hand, before anything is paid; false stops. */
-  readonly accept?: (price: PriceReply) => Promise<boolean> | boolean;
+  /** Its name at the service; the path's own name if not given. */
+  readonly objectKey?: string | undefined;
+  readonly agentId?: string | undefined;
+  readonly region?: string | undefined;
+  /** Micro-USDC; nothing above it is paid. */
+  readonly maxAmount?: bigint | undefined;
+  /** A price asked before; what is paid is not above it. */
+  readonly quoteId?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+  /** Stop when sealed, or when priced; the next call goes on. */
+  readonly until?: "seal" | "price" | undefined;
+  readonly approve?: StoreWork["approve"];
 }
 
-export async function store(client: Client, options: StoreOptions): Promise<Stored> {
-  const { api } = client;
-  const temporary = await makeTemporary(client.home);
-  try {
-    const archive = await planArchive(options.path);
-    const sealed = await sealArchive(client, options, archive, join(temporary, "object.age"));
-    client.onStep?.("price", 0, 0);
-    const price = await api.price({
-      object_id: options.objectKey,
-      object_id_hash: sealed.plainSha256Hex,
-      object_key: options.objectKey,
-      agent_id: options.agentId,
-      size_bytes: sealed.sealedBytes,
-      region: options.region,
+export interface FetchAsk extends RunOptions {
+  readonly objectKey: string;
+  readonly agentId?: string | undefined;
+  /** Where to; the downloads directory if not given. */
+  readonly destination?: string | undefined;
+  readonly overwrite?: boolean | undefined;
+  readonly acceptChanged?: boolean | undefined;
+  readonly idempotencyKey?: string | undefined;
+}
+
+export interface NameAsk extends RunOptions {
+  readonly objectKey: string;
+  readonly agentId?: string | undefined;
+}
+
+export interface Quoted {
+  readonly price: PriceReply;
+  readonly path: string;
+  readonly files: number;
+  readonly contentBytes: number;
+  readonly sealedBytes: number;
+  readonly warnings: readonly string[];
+}
+
+export interface CoreOptions {
+  /** Every call to the service goes through this. */
+  readonly fetch?: typeof fetch | undefined;
+}
+
+export class Core {
+  readonly settings: Settings;
+  readonly operations: Operations;
+  readonly log: Log;
+  readonly pins: Pins;
+  readonly warnings: readonly string[];
+  readonly #db: Database;
+
+  readonly #fetch: typeof fetch | undefined;
+
+  private constructor(settings: Settings, db: Database, log: Log, options: CoreOptions) {
+    this.settings = settings;
+    this.#fetch = options.fetch;
+    this.#db = db;
+    this.log = log;
+    this.operations = openOperations(db);
+    this.pins = openPins(db);
+    this.warnings = db.warnings;
+  }
+
+  /** @throws KeyError, Fault `state_newer` */
+  static async open(settings: Settings, options: CoreOptions = {}): Promise<Core> {
+    const db = await openDatabase(settings.home);
+    return new Core(settings, db, await openLog(settings.home), options);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  get walletPlace(): WalletPlace {
+    const { home, hostHome, walletKey } = this.settings;
+    if (walletKey.kind === "unresolved")
+      throw new Fault(
+        "wallet_unresolved",
+        "The configured walletKey is a secret reference that the host could not resolve.",
+        {
+          next: "Repair the reference; no other wallet is used meanwhile.",
+        },
+      );
+    return { home, stateDir: hostHome, configured: walletKey.kind === "key" ? walletKey.key : undefined };
+  }
+
+  /** Undefined when this machine has no wallet. @throws KeyError */
+  findWallet(): Promise<FoundWallet | undefined> {
+    return findWallet(this.walletPlace);
+  }
+
+  /** @throws Fault `wallet_missing` */
+  async session(): Promise<Session> {
+    const wallet = await this.findWallet();
+    if (!wallet)
+      throw new Fault("wallet_missing", "There is no wallet on this machine.", {
+        next: "Make one with `/wallet create`, or import one with `mnemospark wallet import FILE`.",
+      });
+    const place = { dir: this.settings.home, wallet: wallet.address };
+    const walletPlace = this.walletPlace;
+    return new Session({
+      settings: this.settings,
+      wallet,
+      keys: { current: () => loadOrCreateKek(place), lookup: kekLookup(place) },
+      db: this.#db,
+      pins: this.pins,
+      log: this.log,
+      fetch: this.#fetch,
+      chain: openChainView(this.settings.network, this.settings.rpcUrl),
+      // The payment is made; a pin that cannot be written must not make it look failed.
+      onPaid: (address) => void pinWallet(walletPlace, address).catch(() => undefined),
     });
-    const amountMax = parseMicroUsdc(price.amount);
-    if (amountMax === undefined) throw new Error(`The quoted amount ${price.amount} is no amount.`);
-    if (options.accept && !(await options.accept(price)))
-      throw new Error("The price was not accepted; nothing was paid.");
-    client.onStep?.("pay", 0, 0);
-    const upload = await api.upload(
-      {
-        quote_id: price.quote_id,
-        object_key: options.objectKey,
-        agent_id: options.agentId,
-        content_length_bytes: sealed.sealedBytes,
-        content_sha256: sealed.sha256Hex,
-        wrapped_dek: sealed.wrappedDek,
-      },
-      // One key per purchase, the same on every retry: this content under this quote.
-      { held: { amountMax }, idempotencyKey: sha256Hex(`${price.quote_id}|${sealed.sha256Hex}`) },
-    );
-    const host = await send(client, upload, sealed);
-    client.onStep?.("confirm", 0, 0);
-    const confirmed = await api.confirm({ order_id: upload.order_id, plan: upload.plan.plan });
-    if (confirmed.content_sha256 !== sealed.sha256Hex || confirmed.size_bytes !== sealed.sealedBytes)
-      throw new Error("The service confirmed other bytes than were sent.");
-    return { archive, sealed, price, upload, confirmed, host };
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
   }
-}
 
-async function sealArchive(
-  client: Client,
-  options: StoreOptions,
-  archive: ArchivePlan,
-  path: string,
-): Promise<SealedFile> {
-  const total = archive.archiveBytes;
-  client.onStep?.("seal", 0, total);
-  const { kek } = await loadOrCreateKek(keyPlace(client));
-  return sealToFile({
-    source: packArchive(archive),
-    kek,
-    context: contextOf(client, options.agentId, options.objectKey),
-    onProgress: (done) => client.onStep?.("seal", done, total),
-    path,
-  });
-}
-
-async function send(client: Client, upload: UploadReply, sealed: SealedFile): Promise<string> {
-  const total = sealed.sealedBytes;
-  client.onStep?.("upload", 0, total);
-  let host = "";
-  for (const target of upload.plan.targets) {
-    const sent = await putFile(target, sealed.path, (bytes) => client.onStep?.("upload", target.offset + bytes, total));
-    host = sent.host;
+  async balance(): Promise<{ address: string; microUsdc: bigint }> {
+    const { wallet } = await this.session();
+    const chain = openChainView(this.settings.network, this.settings.rpcUrl);
+    return { address: wallet.address, microUsdc: await chain.balance(wallet.address) };
   }
-  return host;
-}
 
-export interface Restored {
-  readonly download: DownloadReply;
-  readonly host: string;
-  readonly unpacked: Unpacked;
-}
+  async health(): Promise<HealthReply> {
+    return (await this.session()).meet();
+  }
 
-export interface RestoreOptions {
-  readonly objectKey: string;
-  readonly agentId: string;
-  /** Must not exist, or be empty. It appears complete or not at all. */
-  readonly destination: string;
-}
+  /** The exact price of storing a path now: its sealed length is known before anything is sealed. Pays nothing. */
+  async quote(ask: Pick<StoreAsk, "path" | "objectKey" | "agentId" | "region">): Promise<Quoted> {
+    const session = await this.session();
+    const path = resolve(ask.path);
+    const plan = await planArchive(path);
+    const sealedBytes = sealedLength(plan.archiveBytes, headerLength(this.settings.recovery !== undefined));
+    const price = await session.price({
+      ...this.#name(ask),
+      sizeBytes: sealedBytes,
+      region: this.#region(ask.region),
+      path,
+    });
+    const warnings = plan.warnings.map((warning) => `${warning.path} ${warning.message}`);
+    return { price, path, files: plan.files, contentBytes: plan.contentBytes, sealedBytes, warnings };
+  }
 
-/** More than this in one archive is a bomb, not a backup. */
-const ENTRIES_MAX = 5_000_000;
+  async store(ask: StoreAsk): Promise<Stored> {
+    const session = await this.session();
+    const { objectKey, agentId } = this.#name(ask);
+    const path = resolve(ask.path);
+    const { operation, resumed } = this.operations.begin({
+      kind: "store",
+      wallet: session.wallet.address,
+      agentId,
+      objectKey,
+      facts: { path, region: this.#region(ask.region) },
+      idempotencyKey: ask.idempotencyKey,
+    });
+    if (operation.state === "done") return operation.result as Stored;
+    if (resumed && operation.facts["path"] !== path)
+      throw new Fault(
+        "operation_open",
+        `${objectKey} is being stored from ${operation.facts["path"]} (${operation.id}).`,
+        {
+          next: `Cancel that first (\`mnemospark cancel ${operation.id}\`), or use another name.`,
+        },
+      );
+    return this.#runStore(session, operation, ask);
+  }
 
-export async function restore(client: Client, options: RestoreOptions): Promise<Restored> {
-  client.onStep?.("download", 0, 0);
-  const download = await client.api.download({ object_key: options.objectKey, agent_id: options.agentId });
-  const source = await getStream(download.download_url);
-  if (source.lengthBytes !== download.size_bytes)
-    throw new TransferError(`S3 holds ${source.lengthBytes} bytes; ${download.size_bytes} were stored.`, false);
-  const plain = open({
-    source: source.bytes,
-    kekFor: kekLookup(keyPlace(client)),
-    context: contextOf(client, options.agentId, options.objectKey),
-    onProgress: (done) => client.onStep?.("open", done, download.size_bytes),
-  });
-  const unpacked = await unpackArchive({
-    source: plain,
-    destination: options.destination,
-    maxEntries: ENTRIES_MAX,
-    // A tar is never larger than what was sealed.
-    maxBytes: download.size_bytes,
-    // The owner's own backup: one link to a system path (a venv has them) must not hold the rest hostage; it is reported.
-    outwardLinks: "leave-out",
-  });
-  return { download, host: source.host, unpacked };
-}
+  async #runStore(session: Session, operation: Operation, ask: Omit<StoreAsk, "path">): Promise<Stored> {
+    if (ask.quoteId !== undefined) session.spending.moveApproval(ask.quoteId, operation.id);
+    return runOperation(this.operations, operation, ask, (running) => {
+      running.begin("seal", {
+        until: ask.until ?? null,
+        ...(ask.maxAmount === undefined ? {} : { maxAmount: ask.maxAmount.toString() }),
+        ...(ask.quoteId === undefined ? {} : { quoteId: ask.quoteId }),
+      });
+      const fresh = this.operations.find(operation.id) ?? operation;
+      return runStore({ session, operation: fresh, running, approve: ask.approve });
+    });
+  }
 
-function keyPlace(client: Client): KeyPlace {
-  return { dir: client.home, wallet: client.api.wallet };
-}
+  async fetch(ask: FetchAsk): Promise<Fetched> {
+    const session = await this.session();
+    const { objectKey, agentId } = this.#name(ask);
+    const destination = resolve(ask.destination ?? join(this.settings.downloads, objectKey));
+    const facts: FetchFacts = {
+      destination,
+      overwrite: ask.overwrite ?? false,
+      acceptChanged: ask.acceptChanged ?? false,
+    };
+    const { operation } = this.operations.begin({
+      kind: "fetch",
+      wallet: session.wallet.address,
+      agentId,
+      objectKey,
+      facts: { ...facts },
+      idempotencyKey: ask.idempotencyKey,
+    });
+    if (operation.state === "done") return operation.result as Fetched;
+    return runOperation(this.operations, operation, ask, (running) => {
+      // The newest call says where to: nothing has the final name yet.
+      running.begin("download", { ...facts });
+      return runFetch({ session, operation: this.operations.find(operation.id) ?? operation, running });
+    });
+  }
 
-/** Binds a sealed object to its name: taken from one name it opens under no other. */
-function contextOf(client: Client, agentId: string, objectKey: string): SealContext {
-  return { chainId: client.chainId, wallet: client.api.wallet, objectId: `${agentId}/${objectKey}`, version: 1 };
-}
+  async remove(ask: NameAsk): Promise<Deleted> {
+    const session = await this.session();
+    const named = this.#name(ask);
+    const { operation } = this.operations.begin({
+      kind: "delete",
+      wallet: session.wallet.address,
+      ...named,
+      facts: {},
+    });
+    return runOperation(this.operations, operation, ask, (running) => runDelete({ session, operation, running }));
+  }
 
-async function makeTemporary(home: string): Promise<string> {
-  const path = join(home, "tmp", randomBytes(8).toString("hex"));
-  await mkdir(path, { recursive: true, mode: 0o700 });
-  return path;
+  /** Everything stored, page after page. `agentId` `*` means all agents. */
+  async list(ask: { agentId?: string | undefined; prefix?: string | undefined } = {}): Promise<ListedObject[]> {
+    const { api } = await this.session();
+    const objects: ListedObject[] = [];
+    let token: string | undefined;
+    do {
+      const page = await api.list({
+        agent_id: ask.agentId ?? this.settings.agentId,
+        ...(ask.prefix === undefined ? {} : { prefix: ask.prefix }),
+        ...(token === undefined ? {} : { continuation_token: token }),
+      });
+      objects.push(...page.objects);
+      token = page.next_continuation_token ?? undefined;
+    } while (token !== undefined);
+    return objects;
+  }
+
+  async stat(ask: NameAsk): Promise<StatReply> {
+    const { objectKey, agentId } = this.#name(ask);
+    return (await this.session()).api.stat({ object_key: objectKey, agent_id: agentId });
+  }
+
+  /** Takes up what a crash or a stop left open, one after the other. Parked stores wait for their owner. */
+  async resumeAll(
+    options: RunOptions & { readonly onError?: (operation: Operation, error: unknown) => void } = {},
+  ): Promise<void> {
+    for (const operation of this.operations.list({ openOnly: true, limit: 100 })) {
+      if (operation.running || options.signal?.aborted) continue;
+      try {
+        await this.resume(operation, options);
+      } catch (error) {
+        options.onError?.(operation, error);
+      }
+    }
+  }
+
+  async resume(operation: Operation, options: RunOptions = {}): Promise<unknown> {
+    const { objectKey, agentId, facts, kind } = operation;
+    if (kind === "store") {
+      const { path, until, quoteId } = facts as unknown as StoreFacts;
+      if (until) return undefined;
+      return this.store({ ...options, path, objectKey, agentId, quoteId: quoteId ?? undefined });
+    }
+    if (kind === "fetch") {
+      const { destination, overwrite, acceptChanged } = facts as unknown as FetchFacts;
+      return this.fetch({ ...options, objectKey, agentId, destination, overwrite, acceptChanged });
+    }
+    if (kind === "delete") return this.remove({ ...options, objectKey, agentId });
+    return undefined;
+  }
+
+  #name(ask: { path?: string; objectKey?: string | undefined; agentId?: string | undefined }) {
+    const objectKey = ask.objectKey ?? basename(resolve(ask.path ?? ""));
+    const fault = objectKeyFault(objectKey);
+    if (fault) throw new Fault("bad_name", `${JSON.stringify(objectKey)} cannot be an object's name: it ${fault}.`);
+    return { objectKey, agentId: ask.agentId ?? this.settings.agentId };
+  }
+
+  #region(region: string | undefined): string {
+    return region ?? this.settings.region;
+  }
 }

@@ -13,6 +13,8 @@ import type { Signer } from "./signer.ts";
 /** What the caller has agreed to. */
 export interface Held {
   readonly amountMax: MicroUsdc;
+  /** What is bought, in one word: the same on every attempt, so that an attempt can find what an earlier one signed. */
+  readonly purchase?: string;
 }
 
 export type PaymentRefusal = "malformed" | "amount" | "payee" | "asset" | "network" | "cap" | "pending";
@@ -26,6 +28,16 @@ export class PaymentRefused extends Error {
   }
 }
 
+/** Where authorizations are written down before they exist, and where the spend policy is asked. */
+export interface SpendLedger {
+  /** What was signed for this purchase and may have been, or may still be, charged. There is never more than one. */
+  live(purchase: string): Authorization | undefined;
+  /** Its time is over and it was not charged. */
+  dead(nonce: string): void;
+  /** Asks the policy and writes the row, at once. @throws PaymentRefused `cap`, `payee` */
+  reserve(purchase: string, authorization: Authorization, nowMs: number): void;
+}
+
 export interface Payer {
   /** The PAYMENT-SIGNATURE for a PAYMENT-REQUIRED header. @throws PaymentRefused when it asks for what was not agreed. */
   pay(required: string | null, held: Held): Promise<string>;
@@ -34,44 +46,83 @@ export interface Payer {
 export interface PayerOptions {
   readonly signer: Signer;
   readonly network: Network;
-  readonly payTo: Wallet;
-  /** No single payment above this, whatever was quoted. */
-  readonly capPerCall: MicroUsdc;
-  /** Called with the authorization before it is sent anywhere, so that it can be kept. */
-  readonly remember?: (authorization: Authorization, signature: string) => Promise<void>;
+  /** Only these are paid. */
+  readonly payTo: Wallet | readonly Wallet[];
+  /** No single payment above this, whatever was quoted; a ledger has caps of its own. */
+  readonly capPerCall?: MicroUsdc;
+  readonly ledger?: SpendLedger;
+  /** Whether the token has seen this authorization; undefined when nobody can say. */
+  readonly usedOnChain?: (authorization: Authorization) => Promise<boolean | undefined>;
 }
+
+/** Chain time may trail our clock: an authorization is over this long after its `validBefore`. */
+const OVER_AFTER_S = 90;
 
 export function createPayer(options: PayerOptions): Payer {
   return {
     async pay(required, held) {
-      const { accepted, amount, url } = choose(required, options, held);
-      const from = parseWallet(options.signer.address);
-      if (!from) throw new PaymentRefused("malformed", `${options.signer.address} is not an address`);
-      const nowS = BigInt(Math.floor(Date.now() / 1000));
-      const authorization: Authorization = {
-        from,
-        to: options.payTo,
-        value: amount,
-        // Ten minutes back: block time may trail our clock.
-        validAfterS: nowS - 600n,
-        validBeforeS: nowS + BigInt(Math.min(accepted.maxTimeoutSeconds, PAYMENT_TIMEOUT_S)),
-        nonce: `0x${bytesToHex(crypto.getRandomValues(new Uint8Array(32)))}`,
-      };
+      const { accepted, payTo, amount, url } = choose(required, options, held);
+      const authorization = await authorize(options, held, { payTo, amount, timeoutS: accepted.maxTimeoutSeconds });
       const signature = await options.signer.signTypedData(
         // viem reads `as const` types; what it signs is exactly the contract's typed data.
         transferTypedData(options.network, authorization) as unknown as Parameters<Signer["signTypedData"]>[0],
       );
-      await options.remember?.(authorization, signature);
       return encodePayment(accepted, url, authorization, signature);
     },
   };
+}
+
+/**
+ * The authorization to sign: the one an earlier attempt made, while it can still be charged; else a new one, written down first.
+ * So at any time at most one authorization per purchase can be charged, whatever the service does with them.
+ */
+async function authorize(
+  { signer, ledger, usedOnChain }: PayerOptions,
+  held: Held,
+  terms: { payTo: Wallet; amount: MicroUsdc; timeoutS: number },
+): Promise<Authorization> {
+  const nowMs = Date.now();
+  const earlier = held.purchase === undefined ? undefined : ledger?.live(held.purchase);
+  if (earlier !== undefined) {
+    const leftS = Number(earlier.validBeforeS) + OVER_AFTER_S - Math.floor(nowMs / 1000);
+    if (leftS > 0 && earlier.value === terms.amount && earlier.to === terms.payTo) return earlier;
+    const paid = formatDollars(earlier.value);
+    if (leftS > 0)
+      throw new PaymentRefused(
+        "pending",
+        `An earlier payment of ${paid} for this purchase can still be charged. Try again in ${leftS} s.`,
+      );
+    // The service asks to be paid, but the chain has the last word.
+    if (await usedOnChain?.(earlier))
+      throw new PaymentRefused(
+        "pending",
+        `${paid} for this purchase were charged (authorization ${earlier.nonce}), but the service does not say so yet. Nothing more was signed.`,
+      );
+    ledger?.dead(earlier.nonce);
+  }
+  const from = parseWallet(signer.address);
+  if (!from) throw new PaymentRefused("malformed", `${signer.address} is not an address`);
+  const nowS = BigInt(Math.floor(nowMs / 1000));
+  const authorization: Authorization = {
+    from,
+    to: terms.payTo,
+    value: terms.amount,
+    // Ten minutes back: block time may trail our clock.
+    validAfterS: nowS - 600n,
+    validBeforeS: nowS + BigInt(Math.min(terms.timeoutS, PAYMENT_TIMEOUT_S)),
+    nonce: `0x${bytesToHex(crypto.getRandomValues(new Uint8Array(32)))}`,
+  };
+  if (held.purchase !== undefined) ledger?.reserve(held.purchase, authorization, nowMs);
+  else if (ledger) throw new Error("invariant: what goes through the ledger has a name");
+  return authorization;
 }
 
 function choose(required: string | null, options: PayerOptions, held: Held) {
   const parsed = PaymentRequired.safeParse(required === null ? undefined : base64ToJson(required));
   if (!parsed.success)
     throw new PaymentRefused("malformed", "The server asks for a payment, but not in the language of x402 v2.");
-  const { network, payTo, capPerCall } = options;
+  const { network, capPerCall } = options;
+  const payees = typeof options.payTo === "string" ? [options.payTo] : options.payTo;
   const accepted = parsed.data.accepts.find((each) => each.scheme === "exact");
   if (!accepted) throw new PaymentRefused("malformed", "The server takes no exact payment.");
   if (accepted.network !== network.caip2)
@@ -84,8 +135,12 @@ function choose(required: string | null, options: PayerOptions, held: Held) {
       "asset",
       `The server asks for the token ${accepted.asset}; this client pays USDC (${network.usdc}) only.`,
     );
-  if (parseWallet(accepted.payTo) !== payTo)
-    throw new PaymentRefused("payee", `The server asks to pay ${accepted.payTo}; this client pays ${payTo} only.`);
+  const payTo = parseWallet(accepted.payTo);
+  if (payTo === undefined || !payees.includes(payTo))
+    throw new PaymentRefused(
+      "payee",
+      `The server asks to pay ${accepted.payTo}; this client pays ${payees.join(", ") || "nobody yet"} only.`,
+    );
   const amount = parseMicroUsdc(accepted.amount);
   if (amount === undefined)
     throw new PaymentRefused("malformed", `The server asks for the amount ${JSON.stringify(accepted.amount)}.`);
@@ -94,10 +149,10 @@ function choose(required: string | null, options: PayerOptions, held: Held) {
       "amount",
       `The server asks for ${formatDollars(amount)}; quoted were ${formatDollars(held.amountMax)}. Nothing was signed.`,
     );
-  if (amount > capPerCall)
+  if (capPerCall !== undefined && amount > capPerCall)
     throw new PaymentRefused(
       "cap",
       `${formatDollars(amount)} is above the cap of ${formatDollars(capPerCall)} per payment. Nothing was signed.`,
     );
-  return { accepted, amount, url: parsed.data.resource.url };
+  return { accepted, payTo, amount, url: parsed.data.resource.url };
 }

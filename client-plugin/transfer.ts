@@ -97,8 +97,10 @@ export interface Source {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-export function getStream(downloadUrl: string): Promise<Source> {
+/** The bytes from `from` to the end. S3 answers a range with 206; a server that ignores it would give other bytes, so it is refused. */
+export function getStream(downloadUrl: string, from = 0): Promise<Source> {
   const url = new URL(downloadUrl);
+  const range = from === 0 ? {} : { range: `bytes=${from}-` };
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) =>
       reject(
@@ -106,11 +108,11 @@ export function getStream(downloadUrl: string): Promise<Source> {
           ? error
           : new TransferError(`The download from ${url.host} broke off: ${messageOf(error)}`, true, error),
       );
-    const request = clientOf(url).get(url, { headers: { "user-agent": USER_AGENT }, timeout: IDLE_MS });
+    const request = clientOf(url).get(url, { headers: { ...range, "user-agent": USER_AGENT }, timeout: IDLE_MS });
     request.on("timeout", () => request.destroy(new Error(`no byte for ${IDLE_MS / 1000} s`)));
     request.on("error", fail);
     request.on("response", (response) => {
-      if (response.statusCode === 200)
+      if (response.statusCode === (from === 0 ? 200 : 206))
         resolve({
           host: url.host,
           lengthBytes: Number(response.headers["content-length"]),

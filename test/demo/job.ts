@@ -10,9 +10,10 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createPublicClient, erc20Abi, http } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import type { PriceReply } from "#contract/api";
 import { formatMicroUsdc } from "#contract/money";
 import { compareTrees } from "../../client-plugin/archive/compare.ts";
-import { type Step, type Stored, store } from "../../client-plugin/core.ts";
+import type { Step } from "../../client-plugin/operations/runner.ts";
 import { openClient } from "./client.ts";
 import type { Place } from "./place.ts";
 import type { Restoration } from "./restore.ts";
@@ -27,7 +28,7 @@ export interface Receipt {
   readonly plainBytes: number;
   readonly sealedBytes: number;
   readonly wallet: string;
-  readonly price: Stored["price"];
+  readonly price: PriceReply;
   readonly fundedMicroUsdc: string;
   readonly leftMicroUsdc: string;
   readonly etherWei: string;
@@ -77,18 +78,21 @@ async function inHome(home: string, place: Place, path: string, onStep: JobOptio
   clock.begin("fund");
   const fundedAtMs = Date.now();
   await place.fund(account.address, FUNDS_MICRO_USDC);
-  const client = openClient({
-    edgeUrl: place.edgeUrl,
-    key,
-    home,
-    payTo: place.payTo,
+  const opened = { edgeUrl: place.edgeUrl, chainUrl: place.chainUrl, home, payTo: place.payTo };
+  const core = await openClient({ ...opened, key });
+  const client = await core.session();
+  const objectKey = `demo-${basename(path)}-${account.address.slice(2, 8).toLowerCase()}`;
+  const { price } = await core.quote({ path, objectKey });
+  const stored = await core.store({
+    path,
+    objectKey,
+    quoteId: price.quote_id,
     onStep: (step, done, total) => {
       if (done === 0) clock.begin(step);
       onStep(TITLES[step], done, total);
     },
   });
-  const objectKey = `demo-${basename(path)}-${account.address.slice(2, 8).toLowerCase()}`;
-  const stored = await store(client, { path, objectKey, agentId: "main", region: "us-east-1" });
+  if (!stored.order || !stored.stored) throw new Error("invariant: what is stored was bought");
   const secondsToFirstStore = (Date.now() - fundedAtMs) / 1000;
   if (secondsToFirstStore >= FIRST_STORE_MAX_S)
     throw new Error(
@@ -105,25 +109,23 @@ async function inHome(home: string, place: Place, path: string, onStep: JobOptio
   clock.begin("restore");
   onStep("download and open, in a new process", 0, 0);
   const restored = await restoreElsewhere({
-    edgeUrl: place.edgeUrl,
+    ...opened,
     keyFile,
-    home,
-    payTo: place.payTo,
     objectKey,
     destination: join(home, "restored"),
   });
 
   clock.begin("compare");
   onStep("compare every file", 0, 0);
-  const compared = await compareTrees(path, join(restored.destination, restored.root));
+  const compared = await compareTrees(path, restored.path);
 
   clock.begin("delete");
   onStep("delete", 0, 0);
-  await client.api.remove({ object_key: objectKey });
+  await core.remove({ objectKey });
   const left = (await client.api.list()).objects.some((object) => object.key === objectKey);
   clock.end();
 
-  const hash = stored.upload.trans_id as `0x${string}`;
+  const hash = stored.order.transId as `0x${string}`;
   const receipt = await chain.getTransactionReceipt({ hash });
   const usdc = (await client.api.health()).asset as `0x${string}`;
   const balance = await chain.readContract({
@@ -134,11 +136,11 @@ async function inHome(home: string, place: Place, path: string, onStep: JobOptio
   });
   return {
     path,
-    files: stored.archive.files,
-    plainBytes: stored.archive.contentBytes,
+    files: stored.sealed.files,
+    plainBytes: stored.sealed.contentBytes,
     sealedBytes: stored.sealed.sealedBytes,
     wallet: account.address,
-    price: stored.price,
+    price,
     fundedMicroUsdc: formatMicroUsdc(FUNDS_MICRO_USDC),
     leftMicroUsdc: formatMicroUsdc(balance),
     etherWei: (await chain.getBalance({ address: account.address })).toString(),
@@ -151,12 +153,12 @@ async function inHome(home: string, place: Place, path: string, onStep: JobOptio
       network: (await client.api.health()).network,
     },
     stored: {
-      bucket: stored.confirmed.bucket_name,
-      key: stored.confirmed.s3_key,
-      region: stored.confirmed.location,
-      host: stored.host,
-      paidThrough: stored.confirmed.paid_through,
-      sha256: stored.confirmed.content_sha256,
+      bucket: stored.stored.bucket,
+      key: stored.stored.s3Key,
+      region: stored.stored.region,
+      host: stored.stored.host,
+      paidThrough: stored.stored.paidThrough,
+      sha256: stored.sealed.sha256,
     },
     listed: { key: listed.key, sizeBytes: listed.size_bytes, deleteAfter: listed.delete_after },
     seconds,
@@ -164,7 +166,7 @@ async function inHome(home: string, place: Place, path: string, onStep: JobOptio
     identical: compared.identical,
     compared: { files: compared.files, bytes: compared.bytes },
     deleted: !left,
-    warnings: stored.archive.warnings.map((warning) => `${warning.path} ${warning.message}`),
+    warnings: stored.sealed.warnings,
   };
 }
 
@@ -176,6 +178,9 @@ const TITLES: Readonly<Record<Step, string>> = {
   confirm: "confirm",
   download: "download",
   open: "open",
+  land: "put it in place",
+  delete: "delete",
+  renew: "renew",
 };
 
 /** Another process, with the wallet and the home directory and nothing else in common. */

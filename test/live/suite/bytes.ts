@@ -7,12 +7,9 @@ import { AwsV4Signer } from "aws4fetch";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { DeleteReply, DownloadReply, ListReply, StatReply, UploadReply } from "#contract/api";
-import { networkOf } from "#contract/x402";
-import { Api } from "../../../client-plugin/api.ts";
-import { restore, store } from "../../../client-plugin/core.ts";
-import { createPayer } from "../../../client-plugin/pay.ts";
+import { openClient } from "../../demo/client.ts";
 import { transfersFrom } from "../chain.ts";
-import { ask, read, walletOf } from "../door.ts";
+import { ask, read } from "../door.ts";
 import { buy, confirm, contentOf, put, REGION, refusedBy, storeBytes, uploadBody } from "../shop.ts";
 import type { Live } from "../stack.ts";
 
@@ -130,30 +127,27 @@ export function bytes(live: () => Live): void {
       const folder = join(home, "folder");
       await mkdir(folder);
       for (const name of ["a.bin", "b.bin"]) await writeFile(join(folder, name), randomBytes(2_000_000));
-      const account = live().wallet();
-      const network = networkOf(84_532);
-      if (!network) throw new Error("invariant: Base Sepolia is served");
-      const payTo = walletOf({ ...account, address: stack.payTo });
+      const privateKey = generatePrivateKey();
+      await stack.chain.fund(privateKeyToAccount(privateKey).address, 1_000_000n);
       const seen: number[] = [];
       const counting: typeof fetch = async (input, init) => {
         const response = await fetch(input, init);
         seen.push(String(init?.body ?? "").length, (await response.clone().arrayBuffer()).byteLength);
         return response;
       };
-      const payer = createPayer({ signer: account, network, payTo, capPerCall: 1_000_000n });
-      const api = new Api({ baseUrl: edge, signer: account, chainId: 84_532, payer, fetch: counting });
-      const client = { api, home, chainId: 84_532 };
-      const stored = await store(client, { path: folder, objectKey: "folder", agentId: "main", region: REGION });
-      const back = await restore(client, { objectKey: "folder", agentId: "main", destination: join(home, "back") });
-      expect(await readFile(join(home, "back", back.unpacked.roots[0] ?? "", "b.bin"))).toEqual(
-        await readFile(join(folder, "b.bin")),
-      );
+      const { payTo, urls } = stack;
+      const place = { edgeUrl: edge, chainUrl: urls.chain, home, payTo };
+      const core = await openClient({ ...place, key: privateKey, fetch: counting });
+      onTestFinished(() => core.close());
+      const stored = await core.store({ path: folder, objectKey: "folder", region: REGION });
+      const back = await core.fetch({ objectKey: "folder", destination: join(home, "back") });
+      expect(await readFile(join(back.path, "b.bin"))).toEqual(await readFile(join(folder, "b.bin")));
       expect(stored.sealed.sealedBytes).toBeGreaterThan(4_000_000);
       expect(seen.length).toBeGreaterThan(6);
       expect(Math.max(...seen)).toBeLessThan(8_192);
       const log = await readFile(join(stack.paths.logs, "s3.log"), "utf8");
       const entries = log.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as object] : []));
-      const key = stored.upload.plan.s3_key;
+      const key = stored.stored?.s3Key;
       expect(entries.filter((entry) => "key" in entry && entry.key === key && "operation" in entry)).toMatchObject([
         {
           operation: "PutObject",

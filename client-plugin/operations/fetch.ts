@@ -1,0 +1,277 @@
+/**
+ * Getting back what was stored, as steps that survive: the sealed bytes into a private file, resumed where it stops; then opened
+ * into a directory of the operation's own beside the destination; then one rename. Under the final name there is the whole
+ * verified content or nothing. What the service says is compared with what this machine wrote down when it stored.
+ */
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { link, lstat, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { DownloadReply } from "#contract/api";
+import { unpackArchive } from "../archive/unpack.ts";
+import { openLegacyToFile } from "../envelope/legacy.ts";
+import { open as openSealed } from "../envelope/open.ts";
+import { Fault } from "../faults.ts";
+import type { Session } from "../session.ts";
+import type { Operation } from "../state/operations.ts";
+import { getStream, TransferError } from "../transfer.ts";
+import { looksLegacy } from "./legacy.ts";
+import type { Running } from "./runner.ts";
+import { workDirectory } from "./store.ts";
+
+export interface FetchFacts {
+  /** Absolute. An existing directory (not empty): goes into it under its own name. Otherwise this is the name. */
+  readonly destination: string;
+  readonly overwrite: boolean;
+  /** Another content than this machine stored is taken all the same: another machine of the owner's replaced it. */
+  readonly acceptChanged: boolean;
+  readonly source?: SourceFacts | null;
+  readonly landing?: { readonly path: string; readonly inode: string } | null;
+}
+
+interface SourceFacts {
+  readonly url: string;
+  readonly urlExpiresMs: number;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly wrappedDek: string | null;
+  readonly paidThrough: string;
+  readonly downloadsLeft: number;
+}
+
+export interface Fetched {
+  readonly operationId: string;
+  readonly objectKey: string;
+  readonly agentId: string;
+  readonly path: string;
+  readonly kind: "file" | "directory";
+  readonly sealedBytes: number;
+  readonly sha256: string;
+  readonly format: "age" | "legacy";
+  readonly files: number;
+  readonly contentBytes: number;
+  readonly downloadsLeft: number;
+  readonly paidThrough: string;
+  readonly leftOut: readonly string[];
+}
+
+export interface FetchWork {
+  readonly session: Session;
+  readonly operation: Operation;
+  readonly running: Running;
+}
+
+/** More than this in one archive is a bomb, not a backup. */
+const ENTRIES_MAX = 5_000_000;
+/** Long enough for a slow line to finish, and for a killed client to come back and go on by the same URL. */
+const URL_TTL_S = 3_600;
+const ATTEMPTS = 5;
+
+export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
+  const { session, operation, running } = work;
+  const facts = operation.facts as unknown as FetchFacts;
+  const partial = join(workDirectory(session, operation.id), "object.part");
+  const source = await bring(work, facts, partial);
+  const staging = join(dirname(facts.destination), `.mnemospark-${operation.id}`);
+  try {
+    const landed = (await landedBefore(facts, staging)) ?? (await openAndLand(work, facts, source, partial, staging));
+    session.log.object("fetched", { object: operation.objectKey, agent: operation.agentId, bytes: source.sizeBytes });
+    await rm(workDirectory(session, operation.id), { recursive: true, force: true });
+    const { objectKey, agentId, id } = operation;
+    const { sizeBytes, sha256, downloadsLeft, paidThrough } = source;
+    return {
+      result: {
+        operationId: id,
+        objectKey,
+        agentId,
+        ...landed,
+        sealedBytes: sizeBytes,
+        sha256,
+        downloadsLeft,
+        paidThrough,
+      },
+    };
+  } finally {
+    // A failed opening leaves nothing of the plaintext behind; the sealed part stays for the next attempt.
+    if (!running.signal.aborted) await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** The sealed bytes, all of them, in `partial`. */
+async function bring(work: FetchWork, facts: FetchFacts, partial: string): Promise<SourceFacts> {
+  const { running } = work;
+  let source = facts.source ?? undefined;
+  await mkdir(dirname(partial), { recursive: true, mode: 0o700 });
+  for (let attempt = 1; ; attempt++) {
+    const have = (await stat(partial).catch(() => undefined))?.size ?? 0;
+    if (source !== undefined && have === source.sizeBytes) return source;
+    if (source === undefined || source.urlExpiresMs < Date.now() + 5_000) source = await ask(work, facts);
+    if (have > source.sizeBytes) {
+      await rm(partial, { force: true });
+      continue;
+    }
+    try {
+      await append(partial, source, have, running);
+    } catch (error) {
+      if (attempt >= ATTEMPTS || !(error instanceof TransferError)) throw error;
+      // A URL that S3 refuses will be refused again.
+      if (!error.retryable) source = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 300 * 2 ** attempt));
+    }
+  }
+}
+
+async function ask({ session, operation, running }: FetchWork, facts: FetchFacts): Promise<SourceFacts> {
+  running.begin("download");
+  const { objectKey, agentId } = operation;
+  const asked = { object_key: objectKey, agent_id: agentId, expires_in_seconds: URL_TTL_S };
+  const reply = await session.api.download(asked, { signal: running.signal });
+  refuseChanged(session, operation, facts, reply);
+  const before = facts.source;
+  if (before && (before.sha256 !== reply.content_sha256 || before.sizeBytes !== reply.size_bytes))
+    await rm(workDirectory(session, operation.id), { recursive: true, force: true }).then(() =>
+      mkdir(workDirectory(session, operation.id), { recursive: true, mode: 0o700 }),
+    );
+  const source: SourceFacts = {
+    url: reply.download_url,
+    urlExpiresMs: Date.now() + reply.expires_in_seconds * 1000,
+    sizeBytes: reply.size_bytes,
+    sha256: reply.content_sha256,
+    wrappedDek: reply.wrapped_dek ?? null,
+    paidThrough: reply.paid_through,
+    downloadsLeft: reply.downloads_left,
+  };
+  running.begin("download", { source });
+  return source;
+}
+
+function refuseChanged(session: Session, operation: Operation, facts: FetchFacts, reply: DownloadReply): void {
+  const known = session.catalogue.find(operation.agentId, operation.objectKey);
+  if (known === undefined || known.sha256 === reply.content_sha256 || facts.acceptChanged) return;
+  throw new Fault(
+    "other_content",
+    `The service offers other content for ${operation.objectKey} than this machine stored (${reply.content_sha256.slice(0, 12)}…, not ${known.sha256.slice(0, 12)}…).`,
+    {
+      next: "If another machine of yours replaced it, fetch it with --accept-changed; else it was swapped or rolled back.",
+    },
+  );
+}
+
+async function append(partial: string, source: SourceFacts, from: number, running: Running): Promise<void> {
+  running.progress("download", from, source.sizeBytes);
+  const { bytes, lengthBytes } = await getStream(source.url, from);
+  if (lengthBytes !== source.sizeBytes - from)
+    throw new TransferError(`S3 offers ${lengthBytes} bytes; ${source.sizeBytes - from} are missing.`, false);
+  const handle = await open(partial, "a", 0o600);
+  let done = from;
+  try {
+    for await (const piece of bytes) {
+      running.signal.throwIfAborted();
+      await handle.writeFile(piece);
+      done += piece.length;
+      running.progress("download", done, source.sizeBytes);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+type LandedFacts = Pick<Fetched, "path" | "kind" | "format" | "files" | "contentBytes" | "leftOut">;
+
+async function openAndLand(
+  work: FetchWork,
+  facts: FetchFacts,
+  source: SourceFacts,
+  partial: string,
+  staging: string,
+): Promise<LandedFacts> {
+  const { session, operation, running } = work;
+  running.begin("open");
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { recursive: true, mode: 0o700 });
+  const sealed = verified(partial, source, running);
+  const known = session.catalogue.find(operation.agentId, operation.objectKey) !== undefined;
+  if (!known && (await looksLegacy(partial))) {
+    const path = join(staging, operation.objectKey);
+    const kek = (await session.keys.current()).kek;
+    await openLegacyToFile({ source: sealed, wrappedDek: source.wrappedDek ?? undefined, kek, destination: path });
+    const bytes = (await stat(path)).size;
+    return { ...(await place(facts, path, running)), format: "legacy", files: 1, contentBytes: bytes, leftOut: [] };
+  }
+  const unpacked = await unpackArchive({
+    source: openSealed({
+      source: sealed,
+      kekFor: session.keys.lookup,
+      context: session.context(operation.agentId, operation.objectKey),
+      onProgress: (done) => running.progress("open", done, source.sizeBytes),
+    }),
+    destination: join(staging, "tree"),
+    maxEntries: ENTRIES_MAX,
+    // A tar is never larger than what was sealed.
+    maxBytes: source.sizeBytes,
+    // The owner's own backup: one link to a system path (a venv has them) must not hold the rest hostage; it is reported.
+    outwardLinks: "leave-out",
+  });
+  const [root, ...more] = unpacked.roots;
+  if (root === undefined || more.length > 0)
+    throw new Fault("bad_archive", `The archive holds ${unpacked.roots.length} top-level entries; ours hold one.`);
+  const landed = await place(facts, join(unpacked.destination, root), running);
+  const leftOut = unpacked.leftOut.map(({ path, target }) => `${path} -> ${target}`);
+  return { ...landed, format: "age", files: unpacked.files, contentBytes: unpacked.bytes, leftOut };
+}
+
+/** The sealed bytes from the disk; an error instead of an end when they are not the bytes that were stored. */
+async function* verified(partial: string, source: SourceFacts, running: Running): AsyncGenerator<Uint8Array> {
+  const hash = createHash("sha256");
+  for await (const piece of createReadStream(partial, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+    running.signal.throwIfAborted();
+    hash.update(piece);
+    yield piece;
+  }
+  if (hash.digest("hex") === source.sha256) return;
+  await rm(partial, { force: true });
+  throw new Fault("bytes_differ", "What came is not what was stored; it was thrown away.", {
+    retryable: true,
+    next: "The same call downloads it again.",
+  });
+}
+
+/** One rename, never over anything that was not asked to be replaced. The intent names the inode, so a later run knows its own. */
+async function place(facts: FetchFacts, from: string, running: Running): Promise<Pick<Fetched, "path" | "kind">> {
+  const node = await lstat(from, { bigint: true });
+  const kind = node.isDirectory() ? "directory" : "file";
+  const path = await finalName(facts.destination, basename(from));
+  running.begin("land", { landing: { path, inode: `${node.dev}:${node.ino}` } });
+  try {
+    if (kind === "directory" || facts.overwrite) await rename(from, path);
+    else {
+      // `link` fails when the name is taken; `rename` would replace it.
+      await link(from, path);
+      await unlink(from);
+    }
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
+    if (code === "EEXIST" || code === "ENOTEMPTY" || code === "ENOTDIR" || code === "EISDIR")
+      throw new Fault("destination_exists", `${path} already exists; nothing was written.`, {
+        next: "Name another destination, or allow to overwrite a file.",
+      });
+    throw cause;
+  }
+  return { path, kind };
+}
+
+async function finalName(destination: string, name: string): Promise<string> {
+  const found = await lstat(destination).catch(() => undefined);
+  if (!found?.isDirectory()) return destination;
+  return (await readdir(destination)).length === 0 ? destination : join(destination, name);
+}
+
+/** The rename of an earlier run that died before it could say so. */
+async function landedBefore(facts: FetchFacts, staging: string): Promise<LandedFacts | undefined> {
+  if (!facts.landing) return undefined;
+  const node = await lstat(facts.landing.path, { bigint: true }).catch(() => undefined);
+  if (node === undefined || `${node.dev}:${node.ino}` !== facts.landing.inode) return undefined;
+  await rm(staging, { recursive: true, force: true });
+  const kind = node.isDirectory() ? "directory" : "file";
+  return { path: facts.landing.path, kind, format: "age", files: 0, contentBytes: 0, leftOut: [] };
+}
