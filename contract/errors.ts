@@ -111,6 +111,20 @@ export const REFUSALS = {
     title: "No such object",
     next: "List the objects to see their names.",
   },
+  renewal_not_registered: {
+    status: 404,
+    retryable: false,
+    error: "renewal_not_registered",
+    title: "No such object to renew",
+    next: "List the objects to see their names.",
+  },
+  object_not_in_storage: {
+    status: 404,
+    retryable: false,
+    error: "object_not_in_storage",
+    title: "Nothing is stored under this name",
+    next: "Upload the bytes, then renew.",
+  },
   bytes_not_found: {
     status: 404,
     retryable: true,
@@ -159,6 +173,20 @@ export const REFUSALS = {
     error: "conflict",
     title: "The order is not paid",
     next: "Pay the quote first.",
+  },
+  period_not_next: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "Another period is the next to be paid",
+    next: "Renew without period_index, or with next_period_index.",
+  },
+  renewal_too_early: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "Paid far enough ahead",
+    next: "Renew later.",
   },
   quote_expired: {
     status: 410,

@@ -75,6 +75,11 @@ export const DOWNLOAD_URL_TTL_MAX_S = 3_600;
 export const PERIOD_DAYS = 30;
 export const GRACE_DAYS = 2;
 
+/** A renewal that names no period, so soon after the last one, is a repeat whose reply was lost: who pays monthly waits 28 days. */
+export const RENEWAL_REPEAT_DAYS = 20;
+/** A year ahead: nothing here is a savings account. */
+export const PERIODS_AHEAD_MAX = 12;
+
 /** Downloads of the object, and list calls, that a paid period includes. */
 export const INCLUDED_DOWNLOADS = 3;
 export const INCLUDED_LISTS = 200;

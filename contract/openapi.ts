@@ -83,7 +83,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     methods: ["post"],
     path: "/payment/settle",
-    summary: "Pay a quote",
+    summary: "Pay a quote, or the next 30 days of a stored object",
     request: SettleRequest,
     reply: SettleReply,
     by: ["proof"],

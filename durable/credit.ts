@@ -4,33 +4,36 @@
  */
 import type { Refusal } from "#contract/errors";
 import type { Authorization } from "#contract/x402";
-import { insertOrder, move, type Order } from "./orders.ts";
-import { alreadyBought, insertPayment, type PaymentRecord, type Purchase, resolvePurchase } from "./payments.ts";
-import { linkQuote } from "./quotes.ts";
-import { firstPaidThroughMs } from "./rules/calendar.ts";
+import { offerOf, type Purchase, RULES } from "./catalogue.ts";
+import { type KeyUse, rememberPeriod, underKey } from "./keys.ts";
+import { insertPayment, type PaymentRecord } from "./ledger.ts";
+import { findOrder, type Order } from "./orders.ts";
 import { changeCredit, creditOf, type Tx } from "./tx.ts";
 
 export type Spent =
-  | { readonly ok: true; readonly bought: { order: Order; payment: PaymentRecord } | undefined }
+  | { readonly ok: true; readonly bought: { order: Order | undefined; payment: PaymentRecord } | undefined }
   | Refusal;
 
+/** Under the Idempotency-Key that came along. */
+export function spendKeyed(tx: Tx, purchase: Purchase, key: KeyUse | undefined): Spent {
+  const spent = underKey(tx, key, () => spendCredit(tx, purchase));
+  if (spent.ok && spent.bought && "renewal" in purchase) rememberPeriod(tx, key, purchase.renewal.index);
+  return spent;
+}
+
 /** Buys with credit if there is enough of it; otherwise says so and changes nothing. */
-export function spendCredit(tx: Tx, purchase: Purchase): Spent {
-  const asked = resolvePurchase(tx, purchase);
-  if (!asked.ok) return asked;
-  const { wanted, quote } = asked;
-  const price = BigInt(wanted.amount);
-  const mayBuy = creditOf(tx) >= price && (quote === undefined || quote.expiresMs > tx.nowMs);
-  if (!mayBuy || alreadyBought(tx, wanted, quote)) return { ok: true, bought: undefined };
+function spendCredit(tx: Tx, purchase: Purchase): Spent {
+  const offer = offerOf(tx, purchase);
+  if (!offer.ok) return offer;
+  const price = BigInt(offer.amount);
+  if (creditOf(tx) < price || offer.standing()) return { ok: true, bought: undefined };
   const claimKey = `credit|${tx.newId("pay")}`;
-  const order = insertOrder(tx, wanted, quote, claimKey);
-  if (quote) linkQuote(tx, quote.quoteId, order.orderId);
+  const subject = offer.open(claimKey);
   const claim = { claimKey, authorization: noTransfer(tx, price), signature: "0x", fingerprint: claimKey } as const;
-  const payment = insertPayment(tx, claim, order, { state: "settled", reviewMs: null });
+  const payment = insertPayment(tx, claim, subject, { state: "settled", reviewMs: null });
   changeCredit(tx, -price, claimKey);
-  const moved = move(tx, order, "settled", { paid_ms: tx.nowMs, paid_through_ms: firstPaidThroughMs(tx.nowMs) });
-  if (!moved.ok) throw new Error(`invariant: a fresh order cannot be settled: ${moved.detail}`);
-  return { ok: true, bought: { order: moved.order, payment } };
+  RULES[subject.purpose].settled(tx, payment, tx.nowMs);
+  return { ok: true, bought: { order: findOrder(tx, subject.orderId), payment } };
 }
 
 /** Credit moves nothing on chain; the record still says whose money it was and how much. */

@@ -2,10 +2,12 @@
  * A payment is believed at the head of the chain and watched until its block is final. A reorg that takes it makes it unknown again
  * and leaves the lease alone: the same bytes are sent again, and nearly always land. Only when they never can is its time taken back.
  */
-import { move, mustFind } from "./orders.ts";
-import { type Finished, findPayment, jobOf, type PaymentRecord, REVIEWABLE, reviewedRows } from "./payments.ts";
+
+import { RULES } from "./catalogue.ts";
+import { findPayment, jobOf, type PaymentRecord, REVIEWABLE, reviewedRows } from "./ledger.ts";
+import { findOrder } from "./orders.ts";
+import { type Finished, settled } from "./payments.ts";
 import type { ClaimKey, Recheck, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
-import { reversedPaidThroughMs } from "./rules/calendar.ts";
 import type { Tx } from "./tx.ts";
 
 /** Base finalizes in 13 to 30 minutes; a recheck costs three small questions. */
@@ -38,22 +40,23 @@ export function finishRecheck(tx: Tx, claimKey: ClaimKey, recheck: Recheck): voi
   if (recheck.end !== "unknown") writeProof(tx, claimKey, recheck.proof);
   const final = recheck.end === "final";
   tx.run("UPDATE payments SET review_ms = ? WHERE claim_key = ?", final ? null : tx.nowMs + AGAIN_MS, claimKey);
-  if (final) tx.record("payment.final", { claim_key: claimKey, block: recheck.proof.blockNumber.toString() });
+  if (!final) return;
+  tx.record("payment.final", { claim_key: claimKey, block: recheck.proof.blockNumber.toString() });
+  RULES[payment.purpose].final(tx, payment);
 }
 
 /** The end of a payment that had vanished: it stands again, or its time is taken back. */
 export function finishReopened(tx: Tx, payment: PaymentRecord, end: SettlementEnd): Finished {
   const { claimKey } = payment;
-  const order = mustFind(tx, payment.orderId);
   if (end.end === "settled") {
     writeProof(tx, claimKey, end.proof);
     tx.run("UPDATE payments SET state = 'settled', review_ms = ? WHERE claim_key = ?", tx.nowMs + AGAIN_MS, claimKey);
     tx.record("payment.standing_again", { claim_key: claimKey, tx_hash: end.proof.txHash });
-    return { state: "settled", payment: { ...payment, state: "settled" }, order };
+    return settled(tx, { ...payment, state: "settled" });
   }
   if (end.end === "unknown") {
     tx.run("UPDATE payments SET review_ms = ? WHERE claim_key = ?", tx.nowMs + REVIEWABLE.againMs, claimKey);
-    return { state: "open", payment, order };
+    return { state: "open", payment, order: findOrder(tx, payment.orderId) };
   }
   // It left us and was even mined once, so it may yet land: as any void claim it is watched, and then becomes credit.
   tx.run(
@@ -62,14 +65,7 @@ export function finishReopened(tx: Tx, payment: PaymentRecord, end: SettlementEn
     tx.nowMs + REVIEWABLE.againMs,
     claimKey,
   );
-  if (order.state === "paid" || order.state === "stored") {
-    const paidThroughMs = reversedPaidThroughMs(order.paidThroughMs ?? tx.nowMs, tx.nowMs);
-    const moved = move(tx, order, "reversed", {
-      paid_through_ms: paidThroughMs,
-      ended: order.state === "paid" ? "payment_reversed" : null,
-    });
-    if (!moved.ok) throw new Error(`invariant: reversal of order ${order.orderId}: ${moved.detail}`);
-  }
+  RULES[payment.purpose].reversed(tx, payment);
   return { state: "refused", reason: end.reason, detail: end.detail, leftUs: true };
 }
 

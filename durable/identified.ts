@@ -4,14 +4,33 @@
  * broadcast, and not even a deleted object is bought a second time by a late retry.
  */
 import { refuse } from "#contract/errors";
-import { type KeyUse, orderOfIdentifier, rememberOrder, underKey } from "./keys.ts";
-import { type Begun, beginPayment, type Claim, findPayment, type Purchase, paymentOf } from "./payments.ts";
+import type { Purchase } from "./catalogue.ts";
+import { type KeyUse, orderOfIdentifier, rememberOrder, rememberPeriod, underKey } from "./keys.ts";
+import { type Claim, findPayment, paymentOf } from "./ledger.ts";
+import { beginPayment } from "./payments.ts";
+import type { Begun } from "./purposes.ts";
 import type { Tx } from "./tx.ts";
 
-export function beginIdentified(tx: Tx, claim: Claim, purchase: Purchase, identifier: KeyUse | undefined): Begun {
+/** A claim under the keys that came with it: `key` is the Idempotency-Key, `identifier` x402's. */
+export function beginKeyed(
+  tx: Tx,
+  claim: Claim,
+  purchase: Purchase,
+  key: KeyUse | undefined,
+  identifier: KeyUse | undefined,
+): Begun {
+  const begun = underKey(tx, key, () => beginIdentified(tx, claim, purchase, identifier));
+  if (begun.ok && "renewal" in purchase)
+    for (const use of [key, identifier]) rememberPeriod(tx, use, purchase.renewal.index);
+  return begun;
+}
+
+function beginIdentified(tx: Tx, claim: Claim, purchase: Purchase, identifier: KeyUse | undefined): Begun {
   if (!identifier) return beginPayment(tx, claim, purchase);
-  const begun = underKey(tx, identifier, () => madeBefore(tx, claim, identifier) ?? beginPayment(tx, claim, purchase));
-  if (begun.ok) rememberOrder(tx, identifier, begun.order.orderId);
+  // Which period an identifier means was looked up before the price was made (renewing.ts).
+  const before = () => ("renewal" in purchase ? undefined : madeBefore(tx, claim, identifier));
+  const begun = underKey(tx, identifier, () => before() ?? beginPayment(tx, claim, purchase));
+  if (begun.ok && begun.order) rememberOrder(tx, identifier, begun.order.orderId);
   return begun;
 }
 

@@ -29,11 +29,7 @@ export function underKey<T extends { readonly ok: boolean }>(
   work: () => T,
 ): T | Refusal {
   if (!use) return work();
-  const known = tx.first<{ fields: string }>(
-    "SELECT fields FROM idempotency WHERE route = ? AND key = ?",
-    use.route,
-    use.key,
-  );
+  const known = rowOf(tx, use);
   const verdict = known && compare(JSON.parse(known.fields) as Record<string, string>, use.fields);
   if (verdict?.kind === "different")
     return refuse("key_reused", `${nameOf(use)} was used before with another ${verdict.field}`, {
@@ -58,17 +54,32 @@ function nameOf(use: KeyUse): string {
 /** Orders that bought nothing: the payment was refused, or its amount became credit. Their identifier is as good as new. */
 const CAME_TO_NOTHING = ["payment_refused", "credited"];
 
-/** The order that this identifier has made and that holds, or once held, something. */
-export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
-  const known = tx.first<{ order_id: string | null }>(
-    "SELECT order_id FROM idempotency WHERE route = ? AND key = ?",
+type KeyRow = { fields: string; order_id: string | null; period: number | null };
+
+function rowOf(tx: Tx, use: KeyUse): KeyRow | undefined {
+  return tx.first<KeyRow>(
+    "SELECT fields, order_id, period FROM idempotency WHERE route = ? AND key = ?",
     use.route,
     use.key,
   );
+}
+
+/** The order that this identifier has made and that holds, or once held, something. */
+export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
+  const known = rowOf(tx, use);
   const order = known?.order_id ? findOrder(tx, known.order_id) : undefined;
   return CAME_TO_NOTHING.includes(order?.ended ?? "") ? undefined : order;
 }
 
 export function rememberOrder(tx: Tx, use: KeyUse, orderId: string): void {
   tx.run("UPDATE idempotency SET order_id = ? WHERE route = ? AND key = ?", orderId, use.route, use.key);
+}
+
+/** The period that this key renews, since it was first used. */
+export function periodOfKey(tx: Tx, use: KeyUse | undefined): number | undefined {
+  return (use && rowOf(tx, use)?.period) ?? undefined;
+}
+
+export function rememberPeriod(tx: Tx, use: KeyUse | undefined, period: number): void {
+  if (use) tx.run("UPDATE idempotency SET period = ? WHERE route = ? AND key = ?", period, use.route, use.key);
 }

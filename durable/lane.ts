@@ -5,7 +5,7 @@
  * A job is `queued`, `sent` (a signed transaction carries it), `settled`, `void`, or `returned` (it never left us). `left` remembers whether any transaction that
  * carried it was ever signed: a job that never left us may be given back, one that did is watched until the chain has spoken.
  */
-import { packAuthorization, unpackAuthorization } from "./payments.ts";
+import { packAuthorization, unpackAuthorization } from "./ledger.ts";
 import type { ClaimKey, SettlementJob, TransferProof } from "./ports.ts";
 import type { Fees } from "./rules/fees.ts";
 

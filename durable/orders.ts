@@ -15,7 +15,9 @@ export interface Order extends Wanted {
   readonly claimKey: string | undefined;
   readonly lastPlan: number;
   readonly storedPlan: number | undefined;
+  /** Counted in `downloadsPeriod`; in a later period none is used yet. */
   readonly downloadsUsed: number;
+  readonly downloadsPeriod: number;
   readonly ended: string | undefined;
 }
 
@@ -39,6 +41,7 @@ type OrderRow = {
   last_plan: number;
   stored_plan: number | null;
   downloads_used: number;
+  downloads_period: number;
   ended: string | null;
 };
 
@@ -63,6 +66,7 @@ function fromRow(row: OrderRow): Order {
     lastPlan: row.last_plan,
     storedPlan: row.stored_plan ?? undefined,
     downloadsUsed: row.downloads_used,
+    downloadsPeriod: row.downloads_period,
     ended: row.ended ?? undefined,
   };
 }

@@ -1,9 +1,10 @@
 /** What a wallet may read, and how much of it is included in what was paid. */
 import { type Refusal, refuse } from "#contract/errors";
 import { INCLUDED_DOWNLOADS, INCLUDED_LISTS } from "#contract/limits";
+import { type PaymentRecord, paymentOf } from "./ledger.ts";
 import { countLive, findLive, type Order } from "./orders.ts";
-import { type PaymentRecord, paymentOf } from "./payments.ts";
 import { type Plan, plansOf, readyBuckets } from "./plans.ts";
+import { periodNow } from "./renewals.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
@@ -30,13 +31,17 @@ function storedPlanOf(tx: Tx, order: Order): Plan | undefined {
 export function takeDownload(tx: Tx, agentId: string, objectKey: string) {
   const found = statObject(tx, agentId, objectKey);
   if (!found.ok) return found;
-  const left = INCLUDED_DOWNLOADS - found.order.downloadsUsed - 1;
+  const { orderId } = found.order;
+  // Each period brings its own: the first download in a new one begins to count again.
+  const period = periodNow(tx, orderId);
+  const used = found.order.downloadsPeriod === period ? found.order.downloadsUsed : 0;
+  const left = INCLUDED_DOWNLOADS - used - 1;
   if (left < 0)
     return refuse("allowance_used", `the ${INCLUDED_DOWNLOADS} downloads of this paid period are used up`, {
-      facts: { order_id: found.order.orderId },
+      facts: { order_id: orderId },
     });
-  tx.run("UPDATE orders SET downloads_used = downloads_used + 1 WHERE order_id = ?", found.order.orderId);
-  tx.record("download.taken", { order_id: found.order.orderId, left });
+  tx.run("UPDATE orders SET downloads_used = ?, downloads_period = ? WHERE order_id = ?", used + 1, period, orderId);
+  tx.record("download.taken", { order_id: orderId, left });
   return { ...found, downloadsLeft: left };
 }
 

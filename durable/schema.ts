@@ -73,6 +73,26 @@ const WALLET_MIGRATIONS: readonly string[] = [
   ALTER TABLE orders ADD COLUMN unserved_ms INTEGER;
   CREATE INDEX orders_unserved ON orders (unserved_ms) WHERE unserved_ms IS NOT NULL;
   `,
+  `
+  -- What a payment is for (purposes.ts); "order_id" is the id of that.
+  ALTER TABLE payments ADD COLUMN purpose TEXT NOT NULL DEFAULT 'order';
+
+  -- A period of an order and the claim that pays for it. Period 0 came with the upload and has no row.
+  CREATE TABLE renewals (
+    claim_key TEXT NOT NULL, order_id TEXT NOT NULL, period INTEGER NOT NULL, amount TEXT NOT NULL, card TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, state TEXT NOT NULL, paid_ms INTEGER, from_ms INTEGER, through_ms INTEGER,
+    PRIMARY KEY (claim_key, order_id)
+  ) WITHOUT ROWID;
+  -- Whatever pays, and however: one period is paid once.
+  CREATE UNIQUE INDEX one_claim_a_period ON renewals (order_id, period) WHERE state IN ('open', 'granted');
+  CREATE INDEX renewals_by_order ON renewals (order_id);
+
+  -- Which period a key has bought, so that the same key never buys the next one.
+  ALTER TABLE idempotency ADD COLUMN period INTEGER;
+
+  -- Which period the downloads were counted in: the next one brings its own.
+  ALTER TABLE orders ADD COLUMN downloads_period INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -1,12 +1,16 @@
 /** How a payment stands, for whoever may ask: its wallet, or the holder of its order's ticket. Reads only. */
 import { type Refusal, refuse } from "#contract/errors";
-import { mustFind, type Order } from "./orders.ts";
-import { findPayment, type PaymentRecord } from "./payments.ts";
+import { findPayment, type PaymentRecord } from "./ledger.ts";
+import { findOrder, type Order } from "./orders.ts";
+import { type Renewal, renewalsOf } from "./renewals.ts";
 import type { Tx } from "./tx.ts";
 
 export interface PaymentStatus {
   readonly payment: PaymentRecord;
-  readonly order: Order;
+  /** Absent where the payment is for no order. */
+  readonly order: Order | undefined;
+  /** The periods it pays for, where it is no first one. */
+  readonly renewals: readonly Renewal[];
   /** Why it did not pay, where it did not. */
   readonly reason: string | undefined;
 }
@@ -24,5 +28,6 @@ export function paymentStatus(
   const payment = row && findPayment(tx, row.claim_key);
   if (!row || !payment || payment.state === "withdrawn" || (ofOrder !== undefined && payment.orderId !== ofOrder))
     return refuse("not_found", "no such payment of this wallet; one that never left us is forgotten");
-  return { ok: true, payment, order: mustFind(tx, payment.orderId), reason: row.reason ?? undefined };
+  const [order, renewals] = [findOrder(tx, payment.orderId), renewalsOf(tx, payment.claimKey)];
+  return { ok: true, payment, order, renewals, reason: row.reason ?? undefined };
 }

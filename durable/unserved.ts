@@ -2,8 +2,9 @@
  * Paid, and no plan can be given because the wallet's bucket cannot be made. Asked for in vain for a day, the order ends and its
  * amount becomes wallet credit (contract section 5.7). The alarm tries the bucket once more before that.
  */
+
+import { findPayment } from "./ledger.ts";
 import { findOrder, move, type Order } from "./orders.ts";
-import { findPayment } from "./payments.ts";
 import { type BucketTry, bucketFor, finishBucket } from "./plans.ts";
 import { linkQuote } from "./quotes.ts";
 import { DAY_MS } from "./rules/calendar.ts";

@@ -6,22 +6,14 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
-import { type Spent, spendCredit } from "./credit.ts";
+import { offerOf, type Purchase } from "./catalogue.ts";
+import { type Spent, spendKeyed } from "./credit.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
-import { beginIdentified } from "./identified.ts";
+import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
+import { type Claim, findPayment, type PaymentRecord } from "./ledger.ts";
 import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
-import {
-  alreadyBought,
-  type Begun,
-  type Claim,
-  duePayments,
-  type Finished,
-  findPayment,
-  finishPayment,
-  type PaymentRecord,
-  type Purchase,
-} from "./payments.ts";
+import { duePayments, type Finished, finishPayment } from "./payments.ts";
 import {
   type Asker,
   type BucketTry,
@@ -39,8 +31,10 @@ import {
 } from "./plans.ts";
 import type { Chain, ClaimKey, Clock, Forecasts, ObjectPlace, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
+import type { Begun } from "./purposes.ts";
 import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
 import { leasesOf, statObject, takeDownload, takeList } from "./reads.ts";
+import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
 import { migrateWallet } from "./schema.ts";
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
@@ -121,7 +115,8 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => {
       const refused = bindProof(tx, proof);
       if (refused) return refused;
-      const bought = alreadyBought(tx, wanted, undefined);
+      const offer = offerOf(tx, { wanted });
+      const bought = offer.ok ? offer.standing() : offer;
       if (bought && !bought.ok) return bought;
       return { ok: true, order: bought?.order };
     });
@@ -135,9 +130,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     key: KeyUse | undefined,
     identifier?: KeyUse,
   ): Begun {
-    return this.#transact(
-      (tx) => bindProof(tx, proof) ?? underKey(tx, key, () => beginIdentified(tx, claim, purchase, identifier)),
-    );
+    return this.#transact((tx) => bindProof(tx, proof) ?? beginKeyed(tx, claim, purchase, key, identifier));
   }
 
   finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): Finished {
@@ -149,9 +142,14 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     });
   }
 
+  /** What a renewal is for, before its price is known. */
+  beginRenewal(proof: ProofUse, wanted: RenewalWanted): RenewalStep {
+    return this.#transact((tx) => bindProof(tx, proof) ?? beginRenewal(tx, wanted));
+  }
+
   /** Buys with the wallet's credit if it covers the price; the caller has proven to be the wallet. */
   spendCredit(proof: ProofUse, purchase: Purchase, key: KeyUse | undefined): Spent {
-    return this.#transact((tx) => bindProof(tx, proof) ?? underKey(tx, key, () => spendCredit(tx, purchase)));
+    return this.#transact((tx) => bindProof(tx, proof) ?? spendKeyed(tx, purchase, key));
   }
 
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void {

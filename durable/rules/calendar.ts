@@ -7,9 +7,16 @@ import { GRACE_DAYS, PERIOD_DAYS } from "#contract/limits";
 
 export const DAY_MS = 86_400_000;
 
+export const PERIOD_MS = PERIOD_DAYS * DAY_MS;
+
 /** End of the period that a payment at `paidAtMs` buys. */
 export function firstPaidThroughMs(paidAtMs: number): number {
-  return paidAtMs + PERIOD_DAYS * DAY_MS;
+  return paidAtMs + PERIOD_MS;
+}
+
+/** End of the period that a renewal in the block of `paidAtMs` buys: early it adds, late it starts anew. */
+export function renewedThroughMs(paidThroughMs: number, paidAtMs: number): number {
+  return Math.max(paidThroughMs, paidAtMs) + PERIOD_MS;
 }
 
 /** The moment after which an unpaid object may be erased. */
@@ -19,5 +26,5 @@ export function deleteAfterMs(paidThroughMs: number): number {
 
 /** What is left of a period whose payment a reorg took for good: its 30 days go, but nobody is erased within two days of the news. */
 export function reversedPaidThroughMs(paidThroughMs: number, nowMs: number): number {
-  return Math.min(paidThroughMs, Math.max(nowMs + 2 * DAY_MS, paidThroughMs - PERIOD_DAYS * DAY_MS));
+  return Math.min(paidThroughMs, Math.max(nowMs + 2 * DAY_MS, paidThroughMs - PERIOD_MS));
 }

@@ -12,14 +12,14 @@
 import { type Refusal, refuse } from "#contract/errors";
 
 export type OrderState = "paying" | "paid" | "stored" | "ended";
-export type OrderEvent = "settled" | "refused" | "reversed" | "stored" | "deleted" | "lapsed" | "unserved";
+export type OrderEvent = "settled" | "refused" | "reversed" | "renewed" | "stored" | "deleted" | "lapsed" | "unserved";
 
 const TABLE: Record<OrderState, Partial<Record<OrderEvent, OrderState>>> = {
   paying: { settled: "paid", refused: "ended" },
   // Unserved: no bucket could be made for a day, and the money became credit. Reversed: a reorg took the payment for good. Without bytes the order ends; with bytes it only gets shorter.
   paid: { stored: "stored", deleted: "ended", lapsed: "ended", reversed: "ended", unserved: "ended" },
-  // A replaced content is stored again: the state stays, the elected plan moves.
-  stored: { stored: "stored", deleted: "ended", lapsed: "ended", reversed: "stored" },
+  // A replaced content is stored again: the state stays, the elected plan moves. Renewed: the end moves.
+  stored: { stored: "stored", renewed: "stored", deleted: "ended", lapsed: "ended", reversed: "stored" },
   ended: {},
 };
 

@@ -99,7 +99,7 @@ describe("an order without bytes", () => {
     const { quote } = good(await walletAt(wallet).quote(undefined, wantedOf()));
     const purchase = { quoteId: quote.quoteId, objectKey: "moved" };
     const begun = good(await walletAt(wallet).beginPayment(undefined, claimOf(wallet), purchase, undefined));
-    expect(begun.order.objectKey).toBe("moved");
+    expect(begun.order?.objectKey).toBe("moved");
     await walletAt(wallet).finishPayment(begun.payment.claimKey, refusedAs(false));
     expect(await begin(wallet)).toMatchObject({ begun: "open" });
   });

@@ -5,7 +5,7 @@ import { sha256Hex } from "#contract/bytes";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { type Authorization, NETWORKS } from "#contract/x402";
 import type { KeyUse } from "../../durable/keys.ts";
-import type { Claim } from "../../durable/payments.ts";
+import type { Claim } from "../../durable/ledger.ts";
 import type { Content } from "../../durable/plans.ts";
 import { claimKeyOf, type SettlementEnd } from "../../durable/ports.ts";
 import type { Wanted } from "../../durable/quotes.ts";
@@ -121,7 +121,7 @@ export async function buy(wallet: Wallet, over: Partial<Wanted> = {}, identifier
   const begun = good(await walletAt(wallet).beginPayment(undefined, claim, purchase, undefined, identifier));
   const settled = settledAt(Math.floor(clockOf(wallet).nowMs() / 1000) * 1000);
   await walletAt(wallet).finishPayment(claim.claimKey, settled);
-  return { claim, orderId: begun.order.orderId };
+  return { claim, orderId: begun.payment.orderId };
 }
 
 /** A plan of the order, its bucket made on the way. */

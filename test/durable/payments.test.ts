@@ -40,7 +40,7 @@ describe("a claim", () => {
     const second = good(await begin(wallet, claim));
     expect(second.begun).toBe("open");
     expect(second.payment.paymentId).toBe(first.payment.paymentId);
-    expect(second.order.orderId).toBe(first.order.orderId);
+    expect(second.payment.orderId).toBe(first.payment.orderId);
     expect(await sqlOf(wallet, "SELECT * FROM orders")).toHaveLength(1);
   });
 
@@ -149,7 +149,7 @@ describe("a settled payment", () => {
     const begun = good(await begin(wallet, claim));
     await evict(wallet);
     const finished = await walletAt(wallet).finishPayment(claim.claimKey, settledAt(BLOCK_MS));
-    expect(finished).toMatchObject({ state: "settled", order: { orderId: begun.order.orderId } });
+    expect(finished).toMatchObject({ state: "settled", order: { orderId: begun.payment.orderId } });
   });
 });
 
@@ -179,10 +179,10 @@ describe("a payment refused before it left us", () => {
     expect(second.payment).toMatchObject({ state: "open", attempt: first.payment.attempt + 1 });
     expect(second.payment.claimedMs).toBe(first.payment.claimedMs);
     const late = await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(false), first.payment.attempt);
-    expect(late).toMatchObject({ state: "open", order: { orderId: second.order.orderId } });
+    expect(late).toMatchObject({ state: "open", order: { orderId: second.payment.orderId } });
     // A transfer is news whoever brings it.
     const paid = await walletAt(wallet).finishPayment(claim.claimKey, settledAt(BLOCK_MS), first.payment.attempt);
-    expect(paid).toMatchObject({ state: "settled", order: { orderId: second.order.orderId } });
+    expect(paid).toMatchObject({ state: "settled", order: { orderId: second.payment.orderId } });
   });
 
   it("is refused the same way to a second caller who waited for the same end", async () => {

@@ -94,7 +94,7 @@ describe("a plan", () => {
     const begun = good(
       await walletAt(wallet).beginPayment(undefined, claim, { wanted: wantedOf({ objectKey: "open" }) }, undefined),
     );
-    expect(await planOf(wallet, begun.order.orderId, contentOf())).toMatchObject({ code: "not_paid" });
+    expect(await planOf(wallet, begun.payment.orderId, contentOf())).toMatchObject({ code: "not_paid" });
     worldOf(wallet).settle = () => refusedAs(false);
     await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(false));
     const { orderId } = await buy(wallet);
@@ -172,7 +172,7 @@ describe("a confirmed plan", () => {
     const wallet = freshWallet();
     const claim = claimOf(wallet);
     const begun = good(await walletAt(wallet).beginPayment(undefined, claim, { wanted: wantedOf() }, undefined));
-    const ref = { orderId: begun.order.orderId };
+    const ref = { orderId: begun.payment.orderId };
     expect(await walletAt(wallet).beginConfirm(undefined, ref)).toMatchObject({ code: "not_paid" });
     expect(await walletAt(wallet).finishConfirm(ref.orderId, 1)).toMatchObject({ ok: false });
   });

@@ -47,7 +47,7 @@ describe("a paid order that cannot be given a plan", () => {
     expect(await advance(wallet, 3 * DAY_MS)).toBe(0);
     expect(await creditOf(wallet)).toBe(wantedOf().amount);
     const spent = good(await walletAt(wallet).spendCredit(proof(), { wanted: wantedOf() }, undefined));
-    expect(spent.bought?.order.orderId).not.toBe(orderId);
+    expect(spent.bought?.payment.orderId).not.toBe(orderId);
     expect(await creditOf(wallet)).toBe("0");
   });
 
@@ -106,7 +106,7 @@ describe("a paid order that cannot be given a plan", () => {
     await askedInVain(wallet);
     await advance(wallet, DAY_MS + 60_000);
     const { bought } = good(await walletAt(wallet).spendCredit(proof(), { wanted: wantedOf() }, undefined));
-    const ask = { orderId: bought?.order.orderId ?? "" };
+    const ask = { orderId: bought?.payment.orderId ?? "" };
     good(await walletAt(wallet).plan(undefined, ask, contentOf(), "wallet", undefined, undefined));
     await advance(wallet, DAY_MS + 60_000);
     expect(await creditOf(wallet)).toBe(wantedOf().amount);

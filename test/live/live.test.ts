@@ -10,6 +10,7 @@ import { inlineUploads } from "./suite/inline.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
 import { refusals } from "./suite/refusals.ts";
+import { renewals } from "./suite/renewals.ts";
 import { stockClients } from "./suite/stock-clients.ts";
 
 let started: Live | undefined;
@@ -27,6 +28,7 @@ afterAll(() => started?.stop());
 stockClients(live);
 oldClient(live);
 money(live);
+renewals(live);
 bytes(live);
 inlineUploads(live);
 refusals(live);

@@ -24,7 +24,7 @@ test("a pending answer names where to ask; ticket and session are told, and told
   expect(pending.status_url).toBe(`${edge}/payments/${pending.payment_id}`);
 
   const status = { method: "GET", path: new URL(pending.status_url).pathname };
-  const byTicket = { ...status, headers: { "x-mnemospark-ticket": pending.ticket } };
+  const byTicket = { ...status, headers: { "x-mnemospark-ticket": pending.ticket ?? "" } };
   const waiting = await ask(edge, byTicket);
   expect(read(PaymentReply, waiting)).toMatchObject({
     payment_state: "pending",

@@ -5,7 +5,7 @@ import { holdsName, mayUpload, next, type OrderEvent, type OrderState } from "#r
 import { compare } from "#rules/replay";
 
 const STATES: OrderState[] = ["paying", "paid", "stored", "ended"];
-const EVENTS: OrderEvent[] = ["settled", "refused", "reversed", "stored", "deleted", "lapsed", "unserved"];
+const EVENTS: OrderEvent[] = ["settled", "refused", "reversed", "renewed", "stored", "deleted", "lapsed", "unserved"];
 
 /** The whole table once more, as a person would draw it: the next state, or the refusal. */
 const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
@@ -13,6 +13,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     settled: "paid",
     refused: "ended",
     reversed: "payment_pending",
+    renewed: "payment_pending",
     stored: "payment_pending",
     deleted: "payment_pending",
     lapsed: "payment_pending",
@@ -22,6 +23,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     settled: "not_found",
     refused: "not_found",
     reversed: "ended",
+    renewed: "not_found",
     stored: "stored",
     deleted: "ended",
     lapsed: "ended",
@@ -31,6 +33,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     settled: "not_found",
     refused: "not_found",
     reversed: "stored",
+    renewed: "stored",
     stored: "stored",
     deleted: "ended",
     lapsed: "ended",
@@ -40,6 +43,7 @@ const EXPECTED: Record<OrderState, Record<OrderEvent, string>> = {
     settled: "gone",
     refused: "gone",
     reversed: "gone",
+    renewed: "gone",
     stored: "gone",
     deleted: "gone",
     lapsed: "gone",

@@ -14,7 +14,7 @@ import {
 import { EXTENSIONS, type Extensions } from "#contract/extensions";
 import { PAYMENT_TIMEOUT_S } from "#contract/limits";
 import type { Ask } from "#contract/x402";
-import type { PaymentRecord } from "../../durable/payments.ts";
+import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Ports } from "./ports.ts";
 
 /** For the 402: `extensions["offer-receipt"].info.offers[]`, in the order of `accepts[]`. */

@@ -20,9 +20,10 @@ import {
   X402_HEADERS,
 } from "#contract/x402";
 import { paymentFault } from "#rules/payment";
+import type { Purchase } from "../../durable/catalogue.ts";
 import { identifierUse, type KeyUse } from "../../durable/keys.ts";
+import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
-import type { PaymentRecord, Purchase } from "../../durable/payments.ts";
 import { claimKeyOf, type SettlementEnd, type SettlementJob } from "../../durable/ports.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
 import { receiptExtension } from "./artefacts.ts";
@@ -49,7 +50,8 @@ export type Paid =
       readonly ok: true;
       readonly paid: true;
       readonly wallet: Wallet;
-      readonly order: Order;
+      /** Absent where what was paid is no order. */
+      readonly order: Order | undefined;
       readonly payment: PaymentRecord;
       readonly fresh: boolean;
       readonly headers: Record<string, string>;
@@ -171,6 +173,8 @@ async function claimAndSettle(
       fresh: true,
       headers: await receiptHeaders(ports, ask, finished.payment, families),
     };
+  if (finished.state === "homeless")
+    return not({ ...finished.refusal, headers: await receiptHeaders(ports, ask, finished.payment, families) });
   if (finished.state === "open") return not(pending(ports, paying, finished.payment, finished.order));
   if (finished.reason === "settlement_unavailable")
     return not(
@@ -214,7 +218,7 @@ async function withoutPayment(ports: Ports, call: Call, paying: Paying): Promise
 }
 
 /** 202: wait, do not pay. The published client reads any 2xx as success, so a version-1 proof gets 409. */
-function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Order): Outcome {
+function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Order | undefined): Outcome {
   const message =
     "The payment is on its way and its outcome is not known yet. Send the same request again; do not pay again.";
   const status_url = statusUrl(ports, payment.paymentId);
@@ -227,8 +231,7 @@ function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Or
     {
       payment_state: "pending",
       payment_id: payment.paymentId,
-      order_id: order.orderId,
-      ticket: ports.tickets.issue(order.orderId),
+      ...(order === undefined ? {} : { order_id: order.orderId, ticket: ports.tickets.issue(order.orderId) }),
       ...(payment.txHash === undefined ? {} : { trans_id: payment.txHash }),
       status_url,
       retry_after_s: 3,
@@ -237,6 +240,35 @@ function pending(ports: Ports, paying: Paying, payment: PaymentRecord, order: Or
     { "retry-after": "3" },
     202,
   );
+}
+
+/** Which claim the payment that came along would be, before anything is known about it; undefined when none came. */
+export function claimShown(ports: Ports, call: Call): { claimKey: string; identifier: KeyUse | undefined } | undefined {
+  const header = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
+  if (header.kind !== "payment") return undefined;
+  const { authorization, extensions } = header.payment;
+  const identifier = readPaymentIdentifier(extensions);
+  return {
+    claimKey: claimKeyOf(ports.network.caip2, ports.network.usdc, authorization),
+    identifier: identifier.kind === "id" ? identifierUse(call.path, identifier.id, {}) : undefined,
+  };
+}
+
+/** The receipt of a payment made before, in the header families of the payment that came along. */
+export async function receiptAgain(
+  ports: Ports,
+  call: Call,
+  ask: Ask,
+  payment: PaymentRecord,
+): Promise<Record<string, string>> {
+  const header = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
+  return header.kind === "payment" ? receiptHeaders(ports, ask, payment, header.families) : {};
+}
+
+/** The order that was paid; only a purchase of one has it. */
+export function orderPaid(paid: Extract<Paid, { paid: true }>): Order {
+  if (!paid.order) throw new Error(`invariant: ${paid.payment.paymentId} paid for no order`);
+  return paid.order;
 }
 
 async function receiptHeaders(

@@ -2,6 +2,7 @@
 import type { PaymentReply } from "#contract/api";
 import { refuse } from "#contract/errors";
 import { walletOfId } from "#contract/wallet";
+import type { Order } from "../../durable/orders.ts";
 import type { PaymentStatus } from "../../durable/status.ts";
 import { answer, type Call, type Outcome } from "./call.ts";
 import { identified } from "./identity.ts";
@@ -33,8 +34,18 @@ function isPending({ payment: { state } }: PaymentStatus): boolean {
   return state === "open" || state === "reopened";
 }
 
+function orderFacts(order: Order) {
+  return {
+    order_id: order.orderId,
+    order_state: order.state,
+    object_key: order.objectKey,
+    agent_id: order.agentId,
+    ...(order.paidThroughMs === undefined ? {} : { paid_through: new Date(order.paidThroughMs).toISOString() }),
+  };
+}
+
 function replyOf(ports: Ports, found: PaymentStatus): PaymentReply {
-  const { payment, order, reason } = found;
+  const { payment, order, renewals, reason } = found;
   const { state } = payment;
   return {
     payment_id: payment.paymentId,
@@ -46,11 +57,9 @@ function replyOf(ports: Ports, found: PaymentStatus): PaymentReply {
     ...(payment.txHash === undefined ? {} : { trans_id: payment.txHash }),
     ...(payment.blockNumber === undefined ? {} : { block_number: payment.blockNumber }),
     ...(reason === undefined ? {} : { reason }),
-    order_id: order.orderId,
-    order_state: order.state,
-    object_key: order.objectKey,
-    agent_id: order.agentId,
-    ...(order.paidThroughMs === undefined ? {} : { paid_through: new Date(order.paidThroughMs).toISOString() }),
+    purpose: payment.purpose,
+    ...(order === undefined ? {} : orderFacts(order)),
+    ...(renewals[0] === undefined ? {} : { period_index: renewals[0].period }),
     ...(isPending(found) ? { retry_after_s: PENDING_RETRY_S } : {}),
   };
 }

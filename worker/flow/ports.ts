@@ -21,6 +21,7 @@ export type WalletRemote = Remote<
     | "beginPayment"
     | "finishPayment"
     | "spendCredit"
+    | "beginRenewal"
     | "plan"
     | "largestRoom"
     | "finishBucket"

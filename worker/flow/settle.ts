@@ -1,14 +1,15 @@
-/** `POST /payment/settle`: pay a quote and nothing else; the upload may follow within the paid period. */
+/** `POST /payment/settle`: pay a quote and nothing else, the upload may follow within the paid period; or renew (renew.ts). */
 import { type SettleReply, SettleRequest } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
-import type { PaymentRecord } from "../../durable/payments.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { readKey } from "./key.ts";
-import { askOf, pay } from "./pay.ts";
+import { askOf, orderPaid, pay } from "./pay.ts";
 import type { Ports } from "./ports.ts";
-import { proven } from "./who.ts";
+import { renew } from "./renew.ts";
+import { proven, type Who } from "./who.ts";
 
 export async function settle(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(SettleRequest, call);
@@ -16,12 +17,17 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
   const { value } = asked;
   const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
-  const own = ownQuote(value.quote_id, who.wallet);
+  if (value.renewal) return renew(ports, call, value, who);
+  return settleQuote(ports, call, value.quote_id ?? "", who);
+}
+
+async function settleQuote(ports: Ports, call: Call, quoteId: string, who: Who): Promise<Outcome> {
+  const own = ownQuote(quoteId, who.wallet);
   if (!own.ok) return own;
-  const fields = { quote_id: value.quote_id };
+  const fields = { quote_id: quoteId };
   const key = readKey(call, fields);
   if (!key.ok) return key;
-  const held = await ports.wallet(who.wallet).readQuote(who.proof, value.quote_id);
+  const held = await ports.wallet(who.wallet).readQuote(who.proof, quoteId);
   if (!held.ok) return held;
   const { quote } = held;
   const paid = await pay(ports, call, {
@@ -33,7 +39,8 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
     key: key.use,
     fields,
   });
-  if (paid.paid) return answer(replyOf(ports, who.wallet, quote.quoteId, paid), paid.headers);
+  if (paid.paid)
+    return answer(replyOf(ports, who.wallet, quote.quoteId, { ...paid, order: orderPaid(paid) }), paid.headers);
   // Nothing to pay any more: somebody asks about a settled quote without a payment.
   if (!paid.outcome.ok && paid.outcome.code === "payment_required" && held.order)
     return settledBefore(ports, who.wallet, quote.quoteId, held.order);

@@ -18,7 +18,7 @@ import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } fr
 import { identified } from "./identity.ts";
 import { type SizedUpload, sized, storeInline } from "./inline.ts";
 import { readKey } from "./key.ts";
-import { askOf, pay } from "./pay.ts";
+import { askOf, orderPaid, pay } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { type PlanAsk, presign } from "./presign.ts";
 import { priceNow } from "./price.ts";
@@ -219,7 +219,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
   if (!paid.paid) return paid.outcome;
   const asker = who ? askerOf(who) : "payment";
   const { bytes } = value;
-  const ref = { orderId: paid.order.orderId };
+  const ref = { orderId: orderPaid(paid).orderId };
   return plan(
     ports,
     { wallet: paid.wallet, proof: who?.proof, ref, content, bytes, asker, key, objectKey },

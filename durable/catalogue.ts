@@ -1,0 +1,16 @@
+/** Everything that can be paid for, by purpose (purposes.ts). */
+import type { Refusal } from "#contract/errors";
+import { buyingOffer, ORDER_RULES, type OrderAsk } from "./buying.ts";
+import type { Purpose } from "./ledger.ts";
+import type { Offer, PurposeRules } from "./purposes.ts";
+import { RENEWAL_RULES, type RenewalAsk, renewalOffer } from "./renewals.ts";
+import type { Tx } from "./tx.ts";
+
+/** What somebody wants to buy: an order, by quote or at the price the edge has just computed; or a renewal. */
+export type Purchase = OrderAsk | { readonly renewal: RenewalAsk };
+
+export function offerOf(tx: Tx, purchase: Purchase): Offer | Refusal {
+  return "renewal" in purchase ? renewalOffer(tx, purchase.renewal) : buyingOffer(tx, purchase);
+}
+
+export const RULES: Readonly<Record<Purpose, PurposeRules>> = { order: ORDER_RULES, renewal: RENEWAL_RULES };

@@ -1,0 +1,111 @@
+/**
+ * The next 30 days of one object (`POST /payment/settle` with `renewal`), at the current card for the bytes S3 reports. What was paid
+ * before is answered before S3 is asked, so that a lost reply is found again whatever has become of the object.
+ */
+import type { SettleReply, SettleRequest } from "#contract/api";
+import { bytesToBase64 } from "#contract/base64";
+import { utf8ToBytes } from "#contract/bytes";
+import { refuse } from "#contract/errors";
+import { formatMicroUsdc } from "#contract/money";
+import type { PaymentRecord } from "../../durable/ledger.ts";
+import type { Order } from "../../durable/orders.ts";
+import type { RenewalStep } from "../../durable/renewing.ts";
+import { answer, type Call, type Outcome } from "./call.ts";
+import { readKey } from "./key.ts";
+import { askOf, claimShown, orderPaid, pay, receiptAgain } from "./pay.ts";
+import type { Ports } from "./ports.ts";
+import { priceNow } from "./price.ts";
+import type { Who } from "./who.ts";
+
+export async function renew(ports: Ports, call: Call, value: SettleRequest, who: Who): Promise<Outcome> {
+  const { agent_id: agentId, object_key: objectKey = "", period_index: index } = value;
+  const fields = {
+    renewal: "true",
+    agent_id: agentId,
+    object_key: objectKey,
+    ...(index === undefined ? {} : { period_index: String(index) }),
+  };
+  const key = readKey(call, fields);
+  if (!key.ok) return key;
+  if (!who.proof) throw new Error("invariant: a renewal without a wallet proof");
+  const shown = claimShown(ports, call);
+  const wanted = { agentId, objectKey, index, key: key.use, identifier: shown?.identifier, claimKey: shown?.claimKey };
+  const begun = await ports.wallet(who.wallet).beginRenewal(who.proof, wanted);
+  if (!begun.ok) return begun;
+  if (begun.step === "settled") {
+    const ask = askOf(ports, call, BigInt(begun.payment.amount), objectKey);
+    const headers = await receiptAgain(ports, call, ask, begun.payment);
+    return answer(replyOf(ports, who, begun.index, { ...begun, fresh: false }), headers);
+  }
+  const priced = await priceOf(ports, begun);
+  if (!priced.ok) return priced;
+  const { renewal } = priced;
+  const paid = await pay(ports, call, {
+    wallet: who.wallet,
+    proof: who.proof,
+    proofVersion: who.version,
+    ask: askOf(ports, call, BigInt(renewal.amount), `${objectKey}, period ${renewal.index}`),
+    purchase: { renewal },
+    key: key.use,
+    fields,
+  });
+  if (!paid.paid) return paid.outcome;
+  return answer(replyOf(ports, who, renewal.index, { ...paid, order: orderPaid(paid) }), paid.headers);
+}
+
+/** A claim that is known costs what it cost; else S3 says how much is stored. */
+async function priceOf(ports: Ports, step: Exclude<Extract<RenewalStep, { ok: true }>, { step: "settled" }>) {
+  if (step.step === "claimed") {
+    const { orderId, amount } = step.payment;
+    return { ok: true as const, renewal: { orderId, index: step.index, amount, card: "", sizeBytes: 0 } };
+  }
+  const seen = await ports.store.look(step.place);
+  if (seen.end === "unknown")
+    return refuse("storage_unavailable", `S3 cannot be asked now how much is stored (${seen.detail})`, {
+      retryAfterS: 5,
+    });
+  if (seen.end === "absent")
+    return refuse("object_not_in_storage", "the lease is there, the bytes are not; nothing was charged");
+  const priced = priceNow(ports, step.order.region, seen.lengthBytes);
+  if (!priced.ok) return priced;
+  const renewal = {
+    orderId: step.order.orderId,
+    index: step.index,
+    amount: formatMicroUsdc(priced.price.total),
+    card: priced.card,
+    sizeBytes: seen.lengthBytes,
+  };
+  return { ok: true as const, renewal };
+}
+
+function replyOf(
+  ports: Ports,
+  who: Who,
+  index: number,
+  { order, payment, fresh }: { order: Order; payment: PaymentRecord; fresh: boolean },
+): SettleReply {
+  const month = new Date(payment.blockMs ?? payment.claimedMs).toISOString().slice(0, 7);
+  return {
+    quote_id: `renewal#${month}#${base64Url(order.objectKey)}`,
+    order_id: order.orderId,
+    payment_id: payment.paymentId,
+    wallet_address: who.wallet,
+    trans_id: payment.txHash ?? "",
+    network: ports.network.caip2,
+    asset: ports.network.usdc,
+    amount: payment.amount,
+    payment_status: "confirmed",
+    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
+    timestamp: new Date(ports.clock.nowMs()).toISOString(),
+    ...(fresh ? {} : { result: "already_settled" as const }),
+    renewal: true,
+    object_key: order.objectKey,
+    agent_id: order.agentId,
+    billing_period: month,
+    period_index: index,
+  };
+}
+
+function base64Url(text: string): string {
+  return bytesToBase64(utf8ToBytes(text)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}
