@@ -30,6 +30,7 @@ import { receiptExtension } from "./artefacts.ts";
 import { answer, type Call, type Outcome } from "./call.ts";
 import { statusUrl } from "./payment.ts";
 import type { Ports } from "./ports.ts";
+import type { Priced, PricedNow } from "./price.ts";
 import { required } from "./required.ts";
 import { type Signing, signedBy } from "./signed.ts";
 
@@ -306,4 +307,16 @@ export function askOf(ports: Ports, call: Call, amount: bigint, what: string): A
     resourceUrl: `${ports.publicUrl}${call.path}`,
     description: `mnemospark: 30 days of storage for ${what}, ${formatMicroUsdc(amount)} micro-USDC`,
   };
+}
+
+/** Who was told a price within the last hour pays that price, whatever card came since. */
+export function priceTold(now: PricedNow, call: Call): Priced {
+  const tendered = tenderedAmount(call);
+  return now.honoured.find(({ price }) => price.total === tendered && tendered !== now.price.total) ?? now;
+}
+
+/** What the payment that came along, if any, is for. */
+function tenderedAmount(call: Call): bigint | undefined {
+  const read = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
+  return read.kind === "payment" ? read.payment.authorization.value : undefined;
 }

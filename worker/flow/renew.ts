@@ -12,7 +12,7 @@ import type { Order } from "../../durable/orders.ts";
 import type { RenewalStep } from "../../durable/renewing.ts";
 import { answer, type Call, type Outcome } from "./call.ts";
 import { readKey } from "./key.ts";
-import { askOf, claimShown, orderPaid, pay, receiptAgain } from "./pay.ts";
+import { askOf, claimShown, orderPaid, pay, priceTold, receiptAgain } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { priceNow } from "./price.ts";
 import type { Who } from "./who.ts";
@@ -37,7 +37,7 @@ export async function renew(ports: Ports, call: Call, value: SettleRequest, who:
     const headers = await receiptAgain(ports, call, ask, begun.payment);
     return answer(replyOf(ports, who, begun.index, { ...begun, fresh: false }), headers);
   }
-  const priced = await priceOf(ports, begun);
+  const priced = await priceOf(ports, call, begun);
   if (!priced.ok) return priced;
   const { renewal } = priced;
   const paid = await pay(ports, call, {
@@ -54,7 +54,11 @@ export async function renew(ports: Ports, call: Call, value: SettleRequest, who:
 }
 
 /** A claim that is known costs what it cost; else S3 says how much is stored. */
-async function priceOf(ports: Ports, step: Exclude<Extract<RenewalStep, { ok: true }>, { step: "settled" }>) {
+async function priceOf(
+  ports: Ports,
+  call: Call,
+  step: Exclude<Extract<RenewalStep, { ok: true }>, { step: "settled" }>,
+) {
   if (step.step === "claimed") {
     const { orderId, amount } = step.payment;
     return { ok: true as const, renewal: { orderId, index: step.index, amount, card: "", sizeBytes: 0 } };
@@ -66,8 +70,9 @@ async function priceOf(ports: Ports, step: Exclude<Extract<RenewalStep, { ok: tr
     });
   if (seen.end === "absent")
     return refuse("object_not_in_storage", "the lease is there, the bytes are not; nothing was charged");
-  const priced = priceNow(ports, step.order.region, seen.lengthBytes);
-  if (!priced.ok) return priced;
+  const now = await priceNow(ports, step.order.region, seen.lengthBytes);
+  if (!now.ok) return now;
+  const priced = priceTold(now, call);
   const renewal = {
     orderId: step.order.orderId,
     index: step.index,

@@ -10,7 +10,6 @@ import { formatMicroUsdc } from "#contract/money";
 import { PROOF_HEADER } from "#contract/proof";
 import { SIWX_HEADER } from "#contract/siwx";
 import { type Wallet, walletOfId } from "#contract/wallet";
-import { readPayment, X402_HEADERS } from "#contract/x402";
 import type { KeyUse } from "../../durable/keys.ts";
 import type { Asker, Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
@@ -18,7 +17,7 @@ import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } fr
 import { identified } from "./identity.ts";
 import { type SizedUpload, sized, storeInline } from "./inline.ts";
 import { readKey } from "./key.ts";
-import { askOf, orderPaid, pay } from "./pay.ts";
+import { askOf, orderPaid, pay, priceTold } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { type PlanAsk, presign } from "./presign.ts";
 import { priceNow } from "./price.ts";
@@ -175,9 +174,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
   const region = value.region ?? value.location ?? ports.policy.defaultRegion;
   const now = await priceNow(ports, region, value.content_length_bytes);
   if (!now.ok) return now;
-  // Who was told a price within the last hour pays that price, whatever card came since.
-  const tendered = tenderedAmount(call);
-  const priced = now.honoured.find(({ price }) => price.total === tendered && tendered !== now.price.total) ?? now;
+  const priced = priceTold(now, call);
   const objectKey = value.object_key ?? value.object_id ?? "";
   const wanted: Wanted = {
     agentId: value.agent_id,
@@ -225,12 +222,6 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
     { wallet: paid.wallet, proof: who?.proof, ref, content, bytes, asker, key, objectKey },
     paid.headers,
   );
-}
-
-/** What the payment that came along, if any, is for. */
-function tenderedAmount(call: Call): bigint | undefined {
-  const read = readPayment(call.header(X402_HEADERS.payment), call.header(X402_HEADERS.paymentV1));
-  return read.kind === "payment" ? read.payment.authorization.value : undefined;
 }
 
 function askerOf(who: Who): Asker {
