@@ -14,19 +14,16 @@ import {
   HealthReply,
   ListReply,
   type ListRequest,
-  PaymentReply,
-  PendingReply,
   PriceReply,
   type PriceRequest,
   Problem,
-  SettleReply,
-  type SettleRequest,
   StatReply,
   UploadReply,
   type UploadRequest,
 } from "#contract/api";
 import { bytesToHex, sha256Hex, utf8ToBytes } from "#contract/bytes";
 import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
+import { PaymentReply, PendingReply, SettleReply, type SettleRequest } from "#contract/settling";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
 import { type Held, type Payer, PaymentRefused } from "./pay.ts";

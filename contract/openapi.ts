@@ -15,15 +15,11 @@ import {
   HealthReply,
   ListReply,
   ListRequest,
-  PaymentReply,
-  PendingReply,
   PriceReply,
   PriceRequest,
   Problem,
   SessionReply,
   SessionRequest,
-  SettleReply,
-  SettleRequest,
   StatReply,
   UploadFailedReply,
   UploadReply,
@@ -37,6 +33,7 @@ import {
   TransferEstimateReply,
   TransferEstimateRequest,
 } from "./estimates.ts";
+import { PaymentReply, PendingReply, SettleReply, SettleRequest } from "./settling.ts";
 import type { Requirements } from "./x402.ts";
 
 type Means = "proof" | "siwx" | "session" | "ticket" | "payment";

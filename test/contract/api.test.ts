@@ -7,11 +7,11 @@ import {
   DownloadRequest,
   ListRequest,
   PriceRequest,
-  SettleRequest,
   UploadRequest,
 } from "#contract/api";
 import { gigabytesToBytes, IdempotencyKey } from "#contract/fields";
 import { OBJECT_BYTES_MAX } from "#contract/limits";
+import { SettleRequest } from "#contract/settling";
 import { firstIssue } from "#contract/x402";
 
 describe("gigabytes", () => {

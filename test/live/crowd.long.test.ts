@@ -1,7 +1,8 @@
 /** Many payers on one relayer, honest and not; and what takes more patience than a short test has. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PendingReply, UploadReply } from "#contract/api";
+import { UploadReply } from "#contract/api";
+import { PendingReply } from "#contract/settling";
 import { parseWallet } from "#contract/wallet";
 import { obedient, place } from "../chain/contract-wallets.ts";
 import { landTogether, sentSoFar } from "./attacks/chain.ts";

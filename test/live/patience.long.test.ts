@@ -1,7 +1,8 @@
 /** Payments that take patience: a buyer who is gone, a chain that is silent. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { SettleReply, UploadReply } from "#contract/api";
+import { UploadReply } from "#contract/api";
+import { SettleReply } from "#contract/settling";
 import { transfersFrom } from "./chain.ts";
 import { ask, read } from "./door.ts";
 import { contentOf, offerFor, paying, priceOf, untilAnswered, uploadBody } from "./shop.ts";

@@ -1,6 +1,6 @@
 /** A payment whose outcome is not known yet, as its buyer can follow it: no block comes for as long as the service waits. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { PaymentReply, PendingReply } from "#contract/api";
+import { PaymentReply, PendingReply } from "#contract/settling";
 import { ask, read } from "./door.ts";
 import { openSession } from "./extensions/signing.ts";
 import { contentOf, offerFor, paying, uploadBody } from "./shop.ts";

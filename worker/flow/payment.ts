@@ -1,6 +1,7 @@
 /** `GET /payments/{id}`: how a payment stands, for its wallet or the holder of its order's ticket. Whose id it is, is nobody else's business. */
-import type { PaymentReply } from "#contract/api";
+
 import { refuse } from "#contract/errors";
+import type { PaymentReply } from "#contract/settling";
 import { walletOfId } from "#contract/wallet";
 import type { Order } from "../../durable/orders.ts";
 import type { PaymentStatus } from "../../durable/status.ts";

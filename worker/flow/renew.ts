@@ -2,11 +2,12 @@
  * The next 30 days of one object (`POST /payment/settle` with `renewal`), at the current card for the bytes S3 reports. What was paid
  * before is answered before S3 is asked, so that a lost reply is found again whatever has become of the object.
  */
-import type { SettleReply, SettleRequest } from "#contract/api";
+
 import { bytesToBase64 } from "#contract/base64";
 import { utf8ToBytes } from "#contract/bytes";
 import { refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
+import type { SettleReply, SettleRequest } from "#contract/settling";
 import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
 import type { RenewalStep } from "../../durable/renewing.ts";

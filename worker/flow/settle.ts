@@ -1,6 +1,7 @@
 /** `POST /payment/settle`: pay a quote and nothing else, the upload may follow within the paid period; or renew (renew.ts). */
-import { type SettleReply, SettleRequest } from "#contract/api";
+
 import { type Refusal, refuse } from "#contract/errors";
+import { type SettleReply, SettleRequest } from "#contract/settling";
 import { type Wallet, walletOfId } from "#contract/wallet";
 import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";

@@ -1,6 +1,7 @@
 /** The same questions put to the public door: is what was bought there, is its payment settled, do the bytes come back? */
 import { createHash } from "node:crypto";
-import { DownloadReply, PaymentReply, StatReply } from "#contract/api";
+import { DownloadReply, StatReply } from "#contract/api";
+import { PaymentReply } from "#contract/settling";
 import { ask, read } from "../door.ts";
 import type { PaymentRow } from "./books.ts";
 import type { Told } from "./shoppers.ts";

@@ -2,8 +2,9 @@
 import { randomBytes } from "node:crypto";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
-import { ConfirmReply, DownloadReply, SettleReply } from "#contract/api";
+import { ConfirmReply, DownloadReply } from "#contract/api";
 import { INLINE_BYTES_MAX } from "#contract/limits";
+import { SettleReply } from "#contract/settling";
 import { transfersFrom } from "../chain.ts";
 import { type Ask, ask, read, type Said } from "../door.ts";
 import { type Content, contentOf, offerFor, paying, priceOf, sha256Of, untilAnswered } from "../shop.ts";
