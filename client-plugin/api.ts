@@ -7,21 +7,23 @@ import type * as z from "zod";
 import {
   ConfirmReply,
   type ConfirmRequest,
-  DeleteReply,
-  type DeleteRequest,
-  DownloadReply,
-  type DownloadRequest,
   HealthReply,
-  ListReply,
-  type ListRequest,
   PriceReply,
   type PriceRequest,
   Problem,
-  StatReply,
   UploadReply,
   type UploadRequest,
 } from "#contract/api";
 import { bytesToHex, sha256Hex, utf8ToBytes } from "#contract/bytes";
+import {
+  DeleteReply,
+  type DeleteRequest,
+  DownloadReply,
+  type DownloadRequest,
+  ListReply,
+  type ListRequest,
+  StatReply,
+} from "#contract/objects";
 import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
 import { PaymentReply, PendingReply, SettleReply, type SettleRequest } from "#contract/settling";
 import { parseWallet, type Wallet } from "#contract/wallet";

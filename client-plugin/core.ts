@@ -4,7 +4,8 @@
  * journalled operation that any process can take up again.
  */
 import { basename, join, resolve } from "node:path";
-import type { HealthReply, ListedObject, PriceReply, StatReply } from "#contract/api";
+import type { HealthReply, PriceReply } from "#contract/api";
+import type { ListedObject, StatReply } from "#contract/objects";
 import { objectKeyFault } from "#contract/wallet";
 import { planArchive } from "./archive/pack.ts";
 import { openChainView } from "./chain.ts";

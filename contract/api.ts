@@ -17,10 +17,8 @@ import {
   Sha256,
   SizeBytes,
   WalletAddress,
-  WholeNumber,
   WrappedDek,
 } from "./fields.ts";
-import { DOWNLOAD_URL_TTL_MAX_S, LIST_KEYS_MAX } from "./limits.ts";
 import { SiwxChallenge } from "./siwx.ts";
 import { objectKeyFault } from "./wallet.ts";
 
@@ -196,93 +194,6 @@ export const UploadFailedReply = UploadReply.omit({ plan: true, upload_url: true
   .omit({ bucket_name: true, confirmation_required: true, already_stored: true })
   .extend({ upload_failed: z.literal(true), error: z.string(), message: z.string() });
 export type UploadFailedReply = z.infer<typeof UploadFailedReply>;
-
-/** GET|POST /storage/ls: with `object_key` one object, without it a page of them. */
-export const ListRequest = z.strictObject({
-  wallet_address: WalletAddress,
-  object_key: ObjectKey.optional(),
-  agent_id: z.union([z.literal("*"), AgentId]).default("main"),
-  location: Region.optional(),
-  region: Region.optional(),
-  prefix: z.string().max(1024).optional(),
-  max_keys: WholeNumber(1, LIST_KEYS_MAX).default(LIST_KEYS_MAX),
-  continuation_token: z.string().max(4096).optional(),
-});
-export type ListRequest = z.infer<typeof ListRequest>;
-
-export const ListedObject = z.object({
-  key: z.string(),
-  size_bytes: z.number(),
-  last_modified: z.string(),
-  agent_id: z.string(),
-  order_id: z.string(),
-  state: z.string(),
-  region: z.string(),
-  bucket: z.string(),
-  content_sha256: z.string(),
-  wrapped_dek: z.string().optional(),
-  paid_through: z.string(),
-  delete_after: z.string(),
-  amount: z.string(),
-  trans_id: z.string(),
-});
-export type ListedObject = z.infer<typeof ListedObject>;
-
-export const ListReply = z.object({
-  success: z.literal(true),
-  list_mode: z.literal(true),
-  bucket: z.string(),
-  objects: z.array(ListedObject),
-  is_truncated: z.boolean(),
-  next_continuation_token: z.string().nullable(),
-});
-export type ListReply = z.infer<typeof ListReply>;
-
-export const StatReply = ListedObject.extend({ success: z.literal(true) });
-export type StatReply = z.infer<typeof StatReply>;
-
-/** GET|POST /storage/download. */
-export const DownloadRequest = z.strictObject({
-  wallet_address: WalletAddress,
-  object_key: ObjectKey,
-  agent_id: AgentId.default("main"),
-  location: Region.optional(),
-  region: Region.optional(),
-  expires_in_seconds: WholeNumber(1, DOWNLOAD_URL_TTL_MAX_S).optional(),
-});
-export type DownloadRequest = z.infer<typeof DownloadRequest>;
-
-export const DownloadReply = z.object({
-  download_url: z.string(),
-  object_key: z.string(),
-  expires_in_seconds: z.number(),
-  order_id: z.string(),
-  size_bytes: z.number(),
-  content_sha256: z.string(),
-  wrapped_dek: z.string().optional(),
-  paid_through: z.string(),
-  downloads_left: z.number(),
-});
-export type DownloadReply = z.infer<typeof DownloadReply>;
-
-/** POST|DELETE /storage/delete. */
-export const DeleteRequest = z.strictObject({
-  wallet_address: WalletAddress,
-  object_key: ObjectKey,
-  agent_id: AgentId.default("main"),
-  location: Region.optional(),
-  region: Region.optional(),
-});
-export type DeleteRequest = z.infer<typeof DeleteRequest>;
-
-export const DeleteReply = z.object({
-  success: z.literal(true),
-  key: z.string(),
-  bucket: z.string(),
-  bucket_deleted: z.boolean(),
-  order_id: z.string(),
-});
-export type DeleteReply = z.infer<typeof DeleteReply>;
 
 /** GET /auth/challenge: for which request the sign-in will be. */
 export const ChallengeRequest = z.strictObject({

@@ -4,7 +4,7 @@
  * The answer is `application/problem+json` (RFC 9457).
  */
 interface Row {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 410 | 411 | 413 | 415 | 429 | 500 | 503;
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 410 | 411 | 413 | 415 | 416 | 429 | 500 | 503;
   /** May the same request be sent again, unchanged, with hope? */
   readonly retryable: boolean;
   /** `error` of the old API. */
@@ -216,6 +216,13 @@ export const REFUSALS = {
     error: "Bad request",
     title: "JSON wanted",
     next: "Send content-type: application/json.",
+  },
+  range_not_satisfiable: {
+    status: 416,
+    retryable: false,
+    error: "Bad request",
+    title: "The object has no such bytes",
+    next: "Ask for a range inside the object; its size is in the answer.",
   },
   allowance_used: {
     status: 429,

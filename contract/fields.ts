@@ -23,6 +23,12 @@ export const ObjectKey = z.string().superRefine((name, context) => {
   const fault = objectKeyFault(name);
   if (fault) context.addIssue({ code: "custom", message: fault });
 });
+/** The beginning of an object key. */
+export const KeyPrefix = z.string().superRefine((prefix, context) => {
+  // A letter behind it makes a whole name of it: "." may begin a name and be none.
+  const fault = objectKeyFault(`${prefix}x`);
+  if (fault) context.addIssue({ code: "custom", message: fault });
+});
 export const ObjectId = z.string().min(1).max(OBJECT_ID_CHARS_MAX);
 export const AgentId = z
   .string()
@@ -87,3 +93,15 @@ export const WholeNumber = (min: number, max: number) =>
     .union([z.number(), z.string().regex(/^-?\d{1,9}$/, "wanted a whole number")])
     .transform(Number)
     .pipe(z.number().int().min(min).max(max));
+
+/** One range of bytes in HTTP's own spelling; the object decides later whether it has them. */
+export const ByteRange = z
+  .string()
+  .regex(/^bytes=(?:\d{1,15}-\d{0,15}|-\d{1,15})$/, "wanted one range such as bytes=0-99, bytes=100- or bytes=-100")
+  .transform((text) => {
+    const [first, last] = text
+      .slice("bytes=".length)
+      .split("-")
+      .map((digits) => (digits === "" ? undefined : Number(digits)));
+    return { first, last };
+  });

@@ -70,6 +70,10 @@ export const SETTLE_REVIEW_AFTER_MS = 35_000;
 export const UPLOAD_URL_TTL_S = 900;
 export const DOWNLOAD_URL_TTL_DEFAULT_S = 300;
 export const DOWNLOAD_URL_TTL_MAX_S = 3_600;
+/** Our own client asks and starts at once: S3 looks at the time when a GET begins, not while it runs. */
+export const DOWNLOAD_URL_TTL_CLIENT_S = 60;
+/** The least that a download URL debits: a GET costs as much as 4.4 KB of egress ($0.0004 a thousand, $0.09 a GB). */
+export const DOWNLOAD_DEBIT_BYTES_MIN = 4_096;
 
 /** A paid period, and the grace after it before anything is erased (PRD R3: 30-day interval, 32-day deadline). */
 export const PERIOD_DAYS = 30;
@@ -86,6 +90,10 @@ export const INCLUDED_LISTS = 200;
 
 /** S3's own page size. */
 export const LIST_KEYS_MAX = 1_000;
+/** One page may go through so many regions (or agents, under a prefix); a subrequest costs and the caller waits. */
+export const S3_CALLS_PER_LIST_MAX = 8;
+/** Leases whose bytes a page of S3 does not show are looked at one by one; a page ends where there are more than these. */
+export const S3_LOOKS_PER_LIST_MAX = 16;
 
 /** Contents replaced under one paid name, per hour: more is a loop. */
 export const PLANS_PER_ORDER_HOUR_MAX = 60;

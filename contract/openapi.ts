@@ -8,19 +8,12 @@ import {
   ChallengeRequest,
   ConfirmReply,
   ConfirmRequest,
-  DeleteReply,
-  DeleteRequest,
-  DownloadReply,
-  DownloadRequest,
   HealthReply,
-  ListReply,
-  ListRequest,
   PriceReply,
   PriceRequest,
   Problem,
   SessionReply,
   SessionRequest,
-  StatReply,
   UploadFailedReply,
   UploadReply,
   UploadRequest,
@@ -33,6 +26,15 @@ import {
   TransferEstimateReply,
   TransferEstimateRequest,
 } from "./estimates.ts";
+import {
+  DeleteReply,
+  DeleteRequest,
+  DownloadReply,
+  DownloadRequest,
+  ListReply,
+  ListRequest,
+  StatReply,
+} from "./objects.ts";
 import { PaymentReply, PendingReply, SettleReply, SettleRequest } from "./settling.ts";
 import type { Requirements } from "./x402.ts";
 

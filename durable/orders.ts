@@ -15,13 +15,13 @@ export interface Order extends Wanted {
   readonly claimKey: string | undefined;
   readonly lastPlan: number;
   readonly storedPlan: number | undefined;
-  /** Counted in `downloadsPeriod`; in a later period none is used yet. */
-  readonly downloadsUsed: number;
-  readonly downloadsPeriod: number;
+  /** Bytes debited by download URLs in the period that ends at `readPeriodMs`. */
+  readonly readBytes: number;
+  readonly readPeriodMs: number | undefined;
   readonly ended: string | undefined;
 }
 
-type OrderRow = {
+export type OrderRow = {
   order_id: string;
   quote_id: string | null;
   agent_id: string;
@@ -40,12 +40,12 @@ type OrderRow = {
   claim_key: string | null;
   last_plan: number;
   stored_plan: number | null;
-  downloads_used: number;
-  downloads_period: number;
+  read_bytes: number;
+  read_period_ms: number | null;
   ended: string | null;
 };
 
-function fromRow(row: OrderRow): Order {
+export function orderOf(row: OrderRow): Order {
   return {
     orderId: row.order_id,
     quoteId: row.quote_id ?? undefined,
@@ -65,15 +65,15 @@ function fromRow(row: OrderRow): Order {
     claimKey: row.claim_key ?? undefined,
     lastPlan: row.last_plan,
     storedPlan: row.stored_plan ?? undefined,
-    downloadsUsed: row.downloads_used,
-    downloadsPeriod: row.downloads_period,
+    readBytes: row.read_bytes,
+    readPeriodMs: row.read_period_ms ?? undefined,
     ended: row.ended ?? undefined,
   };
 }
 
 export function findOrder(tx: Tx, orderId: string): Order | undefined {
   const row = tx.first<OrderRow>("SELECT * FROM orders WHERE order_id = ?", orderId);
-  return row && fromRow(row);
+  return row && orderOf(row);
 }
 
 /** The order that holds a name, if one does. */
@@ -83,7 +83,7 @@ export function findLive(tx: Tx, agentId: string, objectKey: string): Order | un
     agentId,
     objectKey,
   );
-  return row && fromRow(row);
+  return row && orderOf(row);
 }
 
 export function largestRoom(tx: Tx): number {

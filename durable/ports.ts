@@ -162,8 +162,22 @@ export interface PutTarget extends PutContent {
   readonly expiresInS: number;
 }
 
+export interface GetTarget extends ObjectPlace {
+  readonly expiresInS: number;
+  /** The whole object without it. First and last byte, both inclusive. */
+  readonly span: { readonly first: number; readonly last: number } | undefined;
+  /** `Content-Disposition` that the answer will carry. */
+  readonly disposition: string;
+}
+
 export type Looked =
-  | { readonly end: "found"; readonly lengthBytes: number; readonly sha256Hex: string | undefined }
+  | {
+      readonly end: "found";
+      readonly lengthBytes: number;
+      readonly sha256Hex: string | undefined;
+      /** ISO 8601, where the store says it. */
+      readonly lastModified?: string;
+    }
   | { readonly end: "absent" }
   | { readonly end: "unknown"; readonly detail: string };
 
@@ -188,7 +202,8 @@ export interface Store {
   >;
   /** A presigned PUT that admits exactly these bytes. Pure: no request is made. */
   signPut(target: PutTarget): Promise<{ url: string; headers: Record<string, string> }>;
-  signGet(place: ObjectPlace, expiresInS: number): Promise<string>;
+  /** A presigned GET, of a span of bytes if one is named; the GET must send `headers`. Pure: no request is made. */
+  signGet(target: GetTarget): Promise<{ url: string; headers: Record<string, string> }>;
   look(place: ObjectPlace): Promise<Looked>;
   erase(place: ObjectPlace): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
   list(page: {
@@ -196,9 +211,10 @@ export interface Store {
     bucket: string;
     prefix: string;
     maxKeys: number;
-    token: string | undefined;
+    /** Keys behind this one; need not be one that exists. */
+    startAfter: string | undefined;
   }): Promise<
-    | { readonly end: "done"; readonly entries: StoredEntry[]; readonly token: string | undefined }
+    | { readonly end: "done"; readonly entries: StoredEntry[]; readonly truncated: boolean }
     | { readonly end: "refused"; readonly detail: string }
     | { readonly end: "unknown"; readonly detail: string }
   >;

@@ -1,74 +1,80 @@
-/** What a wallet may read, and how much of it is included in what was paid. */
+/** Leases as a reader sees them: rows in, values out; what they let somebody read is decided by downloads.ts and lists.ts. */
 import { type Refusal, refuse } from "#contract/errors";
-import { INCLUDED_DOWNLOADS, INCLUDED_LISTS } from "#contract/limits";
-import { type PaymentRecord, paymentOf } from "./ledger.ts";
-import { countLive, findLive, type Order } from "./orders.ts";
-import { type Plan, plansOf, readyBuckets } from "./plans.ts";
-import { periodNow } from "./renewals.ts";
-import { DAY_MS } from "./rules/calendar.ts";
-import { readMeta, type Tx, writeMeta } from "./tx.ts";
+import { bytesLeft, downloadsIn, periodEndMs } from "#rules/allowance";
+import { type Order, type OrderRow, orderOf } from "./orders.ts";
+import type { Tx } from "./tx.ts";
 
-/** A stored object as a reader sees it. */
+/** The content that counts as the object. */
+export interface StoredContent {
+  readonly plan: number;
+  readonly s3Key: string;
+  readonly lengthBytes: number;
+  readonly sha256: string;
+  readonly wrappedDek: string | undefined;
+}
+
+/** A paid order; `content` once something is stored. */
 export interface Leased {
   readonly order: Order;
-  readonly plan: Plan;
-  readonly payment: PaymentRecord;
+  readonly content: StoredContent | undefined;
+  /** Of the payment that bought it; undefined where credit did. */
+  readonly txHash: string | undefined;
+  readonly allowance: Allowance;
+}
+
+/** What may still be read of it. */
+export interface Allowance {
+  readonly downloadsLeft: number;
+  readonly bytesLeft: number;
+  /** When the next paid period begins. */
+  readonly untilMs: number;
+}
+
+export type LeaseRow = OrderRow & {
+  plan: number | null;
+  s3_key: string | null;
+  length_bytes: number | null;
+  sha256: string | null;
+  wrapped_dek: string | null;
+  tx_hash: string | null;
+};
+
+/** To be continued with WHERE. */
+export const SELECT_LEASES = `SELECT orders.*, plans.plan, plans.s3_key, plans.length_bytes, plans.sha256, plans.wrapped_dek,
+  payments.tx_hash FROM orders LEFT JOIN plans ON plans.order_id = orders.order_id AND plans.plan = orders.stored_plan
+  LEFT JOIN payments ON payments.claim_key = orders.claim_key`;
+
+export function leasedOf(tx: Tx, row: LeaseRow): Leased {
+  const order = orderOf(row);
+  const content = contentOf(row, order);
+  const allowance = allowanceOf(order, content?.lengthBytes ?? order.sizeMax, tx.nowMs);
+  return { order, content, txHash: row.tx_hash ?? undefined, allowance };
+}
+
+function allowanceOf(order: Order, sizeBytes: number, nowMs: number): Allowance {
+  const reads = { ...order, paidThroughMs: order.paidThroughMs ?? 0 };
+  const left = bytesLeft(reads, nowMs);
+  return {
+    bytesLeft: left,
+    downloadsLeft: downloadsIn(left, sizeBytes),
+    untilMs: periodEndMs(reads.paidThroughMs, nowMs),
+  };
+}
+
+function contentOf(row: LeaseRow, order: Order): StoredContent | undefined {
+  if (order.state !== "stored") return undefined;
+  const { plan, s3_key: s3Key, length_bytes: lengthBytes, sha256 } = row;
+  if (plan === null || s3Key === null || lengthBytes === null || sha256 === null)
+    throw new Error(`invariant: order ${order.orderId} is stored and its content is not known`);
+  return { plan, s3Key, lengthBytes, sha256, wrappedDek: row.wrapped_dek ?? undefined };
 }
 
 export function statObject(tx: Tx, agentId: string, objectKey: string): ({ ok: true } & Leased) | Refusal {
-  const order = findLive(tx, agentId, objectKey);
-  const plan = order && storedPlanOf(tx, order);
-  if (!order || !plan)
-    return refuse("object_not_found", `no stored object is named ${JSON.stringify(objectKey)} for agent ${agentId}`);
-  return { ok: true, order, plan, payment: paymentOf(tx, order) };
-}
-
-function storedPlanOf(tx: Tx, order: Order): Plan | undefined {
-  return plansOf(tx, order.orderId).find((plan) => plan.plan === order.storedPlan);
-}
-
-/** One download debits one of the period's, before its URL exists: a URL that was issued can be used. */
-export function takeDownload(tx: Tx, agentId: string, objectKey: string) {
-  const found = statObject(tx, agentId, objectKey);
-  if (!found.ok) return found;
-  const { orderId } = found.order;
-  // Each period brings its own: the first download in a new one begins to count again.
-  const period = periodNow(tx, orderId);
-  const used = found.order.downloadsPeriod === period ? found.order.downloadsUsed : 0;
-  const left = INCLUDED_DOWNLOADS - used - 1;
-  if (left < 0)
-    return refuse("allowance_used", `the ${INCLUDED_DOWNLOADS} downloads of this paid period are used up`, {
-      facts: { order_id: orderId },
-    });
-  tx.run("UPDATE orders SET downloads_used = ?, downloads_period = ? WHERE order_id = ?", used + 1, period, orderId);
-  tx.record("download.taken", { order_id: orderId, left });
-  return { ...found, downloadsLeft: left };
-}
-
-/** A page of a list debits one call of the wallet's month; a wallet that never stored gets its empty answer free. */
-export function takeList(tx: Tx): { ok: true; buckets: { region: string; name: string }[] } | Refusal {
-  const buckets = readyBuckets(tx);
-  if (buckets.length === 0) return { ok: true, buckets };
-  const since = Number(readMeta(tx, "lists_since_ms") ?? "0");
-  const fresh = tx.nowMs - since >= 30 * DAY_MS;
-  const used = fresh ? 0 : Number(readMeta(tx, "lists_used") ?? "0");
-  const included = INCLUDED_LISTS * Math.max(1, countLive(tx));
-  if (used >= included) return refuse("allowance_used", `the ${included} list calls of this month are used up`);
-  if (fresh) writeMeta(tx, "lists_since_ms", String(tx.nowMs));
-  writeMeta(tx, "lists_used", String(used + 1));
-  return { ok: true, buckets };
-}
-
-/** The leases behind S3 keys, in no particular order; keys that are no elected content of a live order are left out. */
-export function leasesOf(tx: Tx, keys: readonly string[]): Leased[] {
-  const rows = tx.all<{ order_id: string; agent_id: string; object_key: string }>(
-    `SELECT orders.order_id, orders.agent_id, orders.object_key FROM plans
-       JOIN orders ON orders.order_id = plans.order_id AND orders.stored_plan = plans.plan
-       WHERE orders.state = 'stored' AND plans.s3_key IN (SELECT value FROM json_each(?))`,
-    JSON.stringify(keys),
+  const row = tx.first<LeaseRow>(
+    `${SELECT_LEASES} WHERE orders.agent_id = ? AND orders.object_key = ? AND orders.state IN ('paid', 'stored')`,
+    agentId,
+    objectKey,
   );
-  return rows.flatMap((row) => {
-    const found = statObject(tx, row.agent_id, row.object_key);
-    return found.ok ? [found] : [];
-  });
+  if (!row) return refuse("object_not_found", `no object is named ${JSON.stringify(objectKey)} for agent ${agentId}`);
+  return { ok: true, ...leasedOf(tx, row) };
 }

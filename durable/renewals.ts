@@ -102,16 +102,6 @@ export function leaseOf(tx: Tx, order: Order, deadlineMs = 0): Lease {
   };
 }
 
-/** The period that runs now: the last granted one that has begun. Each period brings its own allowance. */
-export function periodNow(tx: Tx, orderId: string): number {
-  const row = tx.first<{ period: number | null }>(
-    "SELECT max(period) AS period FROM renewals WHERE order_id = ? AND state = 'granted' AND from_ms <= ?",
-    orderId,
-    tx.nowMs,
-  );
-  return row?.period ?? 0;
-}
-
 export function renewalOffer(tx: Tx, ask: RenewalAsk): Offer {
   const standing: Offer["standing"] = () => {
     const order = findOrder(tx, ask.orderId);

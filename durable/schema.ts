@@ -93,6 +93,17 @@ const WALLET_MIGRATIONS: readonly string[] = [
   -- Which period the downloads were counted in: the next one brings its own.
   ALTER TABLE orders ADD COLUMN downloads_period INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Downloads are debited in bytes, for the paid period that ends at read_period_ms.
+  ALTER TABLE orders ADD COLUMN read_bytes INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE orders ADD COLUMN read_period_ms INTEGER;
+  UPDATE orders SET read_bytes = downloads_used * max(size_max, 4096);
+  -- What a proof was given already: its repetition is not debited again.
+  ALTER TABLE proofs ADD COLUMN debited TEXT;
+  -- Lists go in the order of S3 keys, which is that of UTF-8 bytes.
+  CREATE INDEX orders_by_place ON orders (region, 'agent=' || agent_id || '/' || object_key || '/')
+    WHERE state IN ('paid', 'stored');
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

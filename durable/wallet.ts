@@ -8,10 +8,12 @@ import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { offerOf, type Purchase } from "./catalogue.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
+import { type DownloadAsk, takeDownload } from "./downloads.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
 import { type Claim, findPayment, type PaymentRecord } from "./ledger.ts";
+import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
 import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
 import {
@@ -33,7 +35,7 @@ import type { Chain, ClaimKey, Clock, Forecasts, ObjectPlace, Policy, Recheck, S
 import { bindProof, type ProofUse } from "./proofs.ts";
 import type { Begun } from "./purposes.ts";
 import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
-import { leasesOf, statObject, takeDownload, takeList } from "./reads.ts";
+import { statObject } from "./reads.ts";
 import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
 import { migrateWallet } from "./schema.ts";
 import { paymentStatus } from "./status.ts";
@@ -260,16 +262,20 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? statObject(tx, agentId, objectKey));
   }
 
-  takeList(proof: ProofUse | undefined) {
-    return this.#transact((tx) => bindProof(tx, proof) ?? takeList(tx));
+  takeList(proof: ProofUse | undefined, scope: ListScope, from: Cursor | undefined) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? takeList(tx, proof, scope, from));
   }
 
-  leasesOf(keys: readonly string[]) {
-    return this.#transact((tx) => leasesOf(tx, keys));
+  leasesIn(section: Section, after: string, until: string | undefined, atMost: number) {
+    return this.#transact((tx) => leasesIn(tx, section, after, until, atMost));
   }
 
-  takeDownload(proof: ProofUse | undefined, agentId: string, objectKey: string) {
-    return this.#transact((tx) => bindProof(tx, proof) ?? takeDownload(tx, agentId, objectKey));
+  noteStrays(keys: readonly string[]): number {
+    return this.#transact((tx) => noteStrays(tx, keys));
+  }
+
+  takeDownload(proof: ProofUse | undefined, ask: DownloadAsk) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? takeDownload(tx, proof, ask));
   }
 
   /** Tombstone first: the name is free and nothing resurrects, whatever becomes of the erasing. */

@@ -6,13 +6,15 @@ import { challenge, session } from "./flow/auth.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
 import { openapi, wellKnown } from "./flow/discovery.ts";
+import { download } from "./flow/download.ts";
 import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { inlineRoom } from "./flow/inline.ts";
+import { list } from "./flow/list.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
-import { download, list, remove } from "./flow/objects.ts";
 import { payment } from "./flow/payment.ts";
 import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
+import { remove } from "./flow/remove.ts";
 import { settle } from "./flow/settle.ts";
 import { upload } from "./flow/upload.ts";
 

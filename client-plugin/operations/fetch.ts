@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { link, lstat, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { DownloadReply } from "#contract/api";
+import type { DownloadReply } from "#contract/objects";
 import { unpackArchive } from "../archive/unpack.ts";
 import { openLegacyToFile } from "../envelope/legacy.ts";
 import { open as openSealed } from "../envelope/open.ts";

@@ -1,16 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type * as z from "zod";
-import {
-  ConfirmRequest,
-  DeleteRequest,
-  DownloadRequest,
-  ListRequest,
-  PriceRequest,
-  UploadRequest,
-} from "#contract/api";
+import { ConfirmRequest, PriceRequest, UploadRequest } from "#contract/api";
 import { gigabytesToBytes, IdempotencyKey } from "#contract/fields";
 import { OBJECT_BYTES_MAX } from "#contract/limits";
+import { DeleteRequest, DownloadRequest, ListRequest } from "#contract/objects";
 import { SettleRequest } from "#contract/settling";
 import { firstIssue } from "#contract/x402";
 

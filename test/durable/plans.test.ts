@@ -160,7 +160,7 @@ describe("a confirmed plan", () => {
     const wallet = freshWallet();
     const { orderId, plan: stored } = await store(wallet);
     await walletAt(wallet).discardPlan(orderId, stored.plan);
-    expect(good(await walletAt(wallet).stat(undefined, "main", "letters.tar")).plan.state).toBe("stored");
+    expect(good(await walletAt(wallet).stat(undefined, "main", "letters.tar")).content?.plan).toBe(stored.plan);
     const { plan, place } = await putPlanOf(wallet, orderId, other());
     await walletAt(wallet).discardPlan(orderId, plan.plan);
     expect(await walletAt(wallet).finishConfirm(orderId, plan.plan)).toMatchObject({ code: "gone" });

@@ -173,12 +173,18 @@ describe("a renewal", () => {
   it("brings the period's downloads when the period begins", async () => {
     const wallet = freshWallet();
     const { orderId } = await store(wallet);
-    const take = () => walletAt(wallet).takeDownload(undefined, "main", "letters.tar");
-    for (const left of [2, 1, 0]) expect(await take()).toMatchObject({ downloadsLeft: left });
+    const take = () =>
+      walletAt(wallet).takeDownload(undefined, {
+        agentId: "main",
+        objectKey: "letters.tar",
+        range: undefined,
+        expiresInS: 60,
+      });
+    for (const left of [2, 1, 0]) expect(await take()).toMatchObject({ allowance: { downloadsLeft: left } });
     await renew(wallet, orderId, 1);
     expect(await take()).toMatchObject({ code: "allowance_used" });
     worldOf(wallet).aheadMs += PERIOD_MS + 1_000;
-    for (const left of [2, 1, 0]) expect(await take()).toMatchObject({ downloadsLeft: left });
+    for (const left of [2, 1, 0]) expect(await take()).toMatchObject({ allowance: { downloadsLeft: left } });
     expect(await take()).toMatchObject({ code: "allowance_used" });
   });
 

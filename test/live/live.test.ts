@@ -9,6 +9,7 @@ import { crash } from "./suite/crash.ts";
 import { inlineUploads } from "./suite/inline.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
+import { reads } from "./suite/reads.ts";
 import { refusals } from "./suite/refusals.ts";
 import { renewals } from "./suite/renewals.ts";
 import { stockClients } from "./suite/stock-clients.ts";
@@ -31,6 +32,7 @@ money(live);
 renewals(live);
 bytes(live);
 inlineUploads(live);
+reads(live);
 refusals(live);
 // Last, because the others would be cut off.
 crash(live);

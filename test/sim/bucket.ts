@@ -76,7 +76,7 @@ export class SimS3 {
           if (!this.objects.has(key)) this.objects.set(key, { lengthBytes, sha256Hex });
           return { end: "done" as const };
         })) ?? unknown,
-      signGet: async (place) => place.key,
+      signGet: async ({ key }) => ({ url: key, headers: {} }),
       look: async ({ key }: ObjectPlace) => (await ask("look", () => this.look(key))) ?? unknown,
       erase: async ({ key }) =>
         (await ask("erase", () => {
@@ -84,7 +84,7 @@ export class SimS3 {
           this.objects.delete(key);
           return { end: "done" as const };
         })) ?? unknown,
-      list: async () => ({ end: "done", entries: [], token: undefined }),
+      list: async () => ({ end: "done", entries: [], truncated: false }),
     };
   }
 }

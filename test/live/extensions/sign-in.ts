@@ -1,7 +1,8 @@
 /** Sign-in-with-X and read sessions: what they open, and that nothing else opens by them. */
 import type { PrivateKeyAccount } from "viem/accounts";
 import { beforeAll, describe, expect, test } from "vitest";
-import { ConfirmReply, DownloadReply, ListReply, SessionReply, UploadReply } from "#contract/api";
+import { ConfirmReply, SessionReply, UploadReply } from "#contract/api";
+import { DownloadReply, ListReply } from "#contract/objects";
 import { SiwxChallenge } from "#contract/siwx";
 import { type Ask, ask, read } from "../door.ts";
 import { contentOf, priceOf, storeBytes, uploadBody } from "../shop.ts";

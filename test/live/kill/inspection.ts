@@ -1,6 +1,6 @@
 /** The same questions put to the public door: is what was bought there, is its payment settled, do the bytes come back? */
 import { createHash } from "node:crypto";
-import { DownloadReply, StatReply } from "#contract/api";
+import { DownloadReply, StatReply } from "#contract/objects";
 import { PaymentReply } from "#contract/settling";
 import { ask, read } from "../door.ts";
 import type { PaymentRow } from "./books.ts";

@@ -2,8 +2,9 @@
 import { request } from "node:http";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
-import { ConfirmReply, ListReply, type PriceReply, UploadReply } from "#contract/api";
+import { ConfirmReply, type PriceReply, UploadReply } from "#contract/api";
 import { base64ToJson, jsonToBase64 } from "#contract/base64";
+import { ListReply } from "#contract/objects";
 import { SettleReply } from "#contract/settling";
 import { landAsStranger, transfersFrom } from "../chain.ts";
 import { type Ask, ask, read, requestOf, walletOf } from "../door.ts";

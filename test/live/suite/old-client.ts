@@ -1,6 +1,7 @@
 /** The published client's habits: proofs of version 1, one proof for the probe and the paid retry, both payment headers at once. */
 import { describe, expect, test } from "vitest";
-import { ConfirmReply, DownloadReply, PriceReply, UploadReply } from "#contract/api";
+import { ConfirmReply, PriceReply, UploadReply } from "#contract/api";
+import { DownloadReply } from "#contract/objects";
 import { SettleReply } from "#contract/settling";
 import { transfersFrom } from "../chain.ts";
 import { ask, prove, read } from "../door.ts";

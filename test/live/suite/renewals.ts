@@ -1,7 +1,7 @@
 /** The next 30 days of a stored object, through the door: priced by what S3 holds, paid once, found again when a reply was lost. */
 import type { PrivateKeyAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
-import { StatReply } from "#contract/api";
+import { StatReply } from "#contract/objects";
 import { PaymentReply, SettleReply } from "#contract/settling";
 import { transfersFrom } from "../chain.ts";
 import { type Ask, ask, prove, read, walletOf } from "../door.ts";

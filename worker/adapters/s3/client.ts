@@ -73,7 +73,7 @@ export class S3Client {
 
   /** A URL that carries its own signature; the request must send exactly `headers`. Lives `expiresInS` seconds. */
   async presign(request: S3Request, expiresInS: number): Promise<string> {
-    return (await this.#sign(request, expiresInS)).url.href;
+    return spaced((await this.#sign(request, expiresInS)).url.href);
   }
 
   async #sign(request: S3Request, expiresInS: number | undefined) {
@@ -106,8 +106,13 @@ export class S3Client {
     const url = new URL(base + encodeKey(request.key ?? ""));
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
     if (expiresInS !== undefined) url.searchParams.set("X-Amz-Expires", String(expiresInS));
-    return url.href;
+    return spaced(url.href);
   }
+}
+
+/** URLSearchParams writes a space as "+", which S3 reads as a plus; a plus of ours is "%2B" by now. */
+function spaced(href: string): string {
+  return href.replaceAll("+", "%20");
 }
 
 /** Segments are encoded, slashes are not; dot segments never get here (contract/wallet.ts refuses them). */

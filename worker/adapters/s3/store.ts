@@ -3,7 +3,7 @@ import { XMLParser } from "fast-xml-parser";
 import * as z from "zod";
 import { base64ToBytes, bytesToBase64 } from "#contract/base64";
 import { bytesToHex, hexToBytes } from "#contract/bytes";
-import type { Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
+import type { GetTarget, Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
 import type { BytesIn } from "../../flow/ports.ts";
 import { ensureBucket } from "./bucket.ts";
 import { S3Client, type S3Config } from "./client.ts";
@@ -14,12 +14,7 @@ export function openStore(config: S3Config): Store & BytesIn {
     ensureBucket: (bucket) => ensureBucket(s3, bucket),
     signPut: (target) => signPut(s3, target),
     put: (content, bytes) => put(s3, content, bytes),
-    // A GET carries no headers of its own, so the owner goes into the signed query.
-    signGet: (place, expiresInS) =>
-      s3.presign(
-        { method: "GET", ...place, query: { "x-amz-expected-bucket-owner": s3.config.accountId } },
-        expiresInS,
-      ),
+    signGet: (target) => signGet(s3, target),
     look: (place) => look(s3, place),
     erase: (place) => erase(s3, place),
     list: (page) => list(s3, page),
@@ -59,6 +54,19 @@ async function put(s3: S3Client, content: PutContent, bytes: Uint8Array) {
   };
 }
 
+/** Nobody renders what is downloaded, whatever it is called; a signed Range is the only part the URL opens. */
+async function signGet(s3: S3Client, target: GetTarget) {
+  const { region, bucket, key, span } = target;
+  const headers: Record<string, string> = span === undefined ? {} : { range: `bytes=${span.first}-${span.last}` };
+  const query = {
+    // A browser's GET carries no headers of its own, so the owner goes into the signed query.
+    "x-amz-expected-bucket-owner": s3.config.accountId,
+    "response-content-disposition": target.disposition,
+    "response-content-type": "application/octet-stream",
+  };
+  return { url: await s3.presign({ method: "GET", region, bucket, key, query, headers }, target.expiresInS), headers };
+}
+
 async function look(s3: S3Client, { region, bucket, key }: ObjectPlace): Promise<Looked> {
   const answer = await s3.send({ method: "HEAD", region, bucket, key, headers: { "x-amz-checksum-mode": "ENABLED" } });
   if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
@@ -71,8 +79,15 @@ async function look(s3: S3Client, { region, bucket, key }: ObjectPlace): Promise
     end: "found",
     lengthBytes: Number(answer.headers.get("content-length")),
     // A composite checksum ("…-3") is no SHA-256 of the object and decodes to undefined here.
+    ...modified(answer.headers.get("last-modified")),
     sha256Hex: checksum?.length === 32 ? bytesToHex(checksum) : undefined,
   };
+}
+
+/** HTTP's date of a HEAD as the ISO one that a list has. */
+function modified(httpDate: string | null): { lastModified?: string } {
+  const ms = Date.parse(httpDate ?? "");
+  return Number.isNaN(ms) ? {} : { lastModified: new Date(ms).toISOString() };
 }
 
 async function erase(s3: S3Client, { region, bucket, key }: ObjectPlace) {
@@ -86,7 +101,7 @@ async function erase(s3: S3Client, { region, bucket, key }: ObjectPlace) {
 
 const Listing = z.object({
   ListBucketResult: z.object({
-    NextContinuationToken: z.string().optional(),
+    IsTruncated: z.enum(["true", "false"]),
     Contents: z.array(z.object({ Key: z.string(), Size: z.string(), LastModified: z.string() })).default([]),
   }),
 });
@@ -102,12 +117,12 @@ async function list(s3: S3Client, page: Parameters<Store["list"]>[0]): ReturnTyp
       "encoding-type": "url",
       "max-keys": String(page.maxKeys),
       prefix: page.prefix,
-      ...(page.token === undefined ? {} : { "continuation-token": page.token }),
+      ...(page.startAfter === undefined ? {} : { "start-after": page.startAfter }),
     },
   });
   if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
   // The sweep removed an emptied bucket: nothing is listed, which is the truth.
-  if (!answer.ok && answer.code === "NoSuchBucket") return { end: "done", entries: [], token: undefined };
+  if (!answer.ok && answer.code === "NoSuchBucket") return { end: "done", entries: [], truncated: false };
   if (!answer.ok && answer.status === 400) return { end: "refused", detail: answer.code };
   if (!answer.ok) return { end: "unknown", detail: `ListObjectsV2 answered ${answer.status} ${answer.code}` };
   const { ListBucketResult: result } = Listing.parse(parser.parse(answer.body));
@@ -118,6 +133,6 @@ async function list(s3: S3Client, page: Parameters<Store["list"]>[0]): ReturnTyp
       sizeBytes: Number(entry.Size),
       lastModified: entry.LastModified,
     })),
-    token: result.NextContinuationToken,
+    truncated: result.IsTruncated === "true",
   };
 }

@@ -134,11 +134,85 @@ export const orders: Case[] = [
     is: malformed,
     says: /continuation_token/,
   },
+  ...[
+    { bucket: "mine" },
+    { region: "us-east-1" },
+    { region: 1, after: "" },
+    { region: "us-east-1", after: "\ud800" },
+    { region: "us-east-1", after: "", agentId: "../x" },
+    [],
+    null,
+    "after",
+  ].map(
+    (token): Case => ({
+      what: `a token of ${JSON.stringify(token)}`,
+      ask: reading("/storage/ls", { continuation_token: jsonToBase64(token) }),
+      is: malformed,
+      says: /continuation_token/,
+    }),
+  ),
   {
-    what: "a token for another bucket",
-    ask: reading("/storage/ls", { continuation_token: jsonToBase64({ bucket: "mine" }) }),
+    what: "a token for another region than asked",
+    ask: reading("/storage/ls", {
+      region: "eu-north-1",
+      continuation_token: jsonToBase64({ region: "us-east-1", after: "" }),
+    }),
     is: malformed,
-    says: /continuation_token/,
+    says: /us-east-1.*eu-north-1/,
+  },
+  ...["a/b", "\\", "\u0000", "\ud800", "x".repeat(512)].map(
+    (prefix): Case => ({
+      what: `the prefix ${JSON.stringify(prefix.slice(0, 9))}`,
+      ask: reading("/storage/ls", { prefix }),
+      is: malformed,
+      says: /prefix/,
+    }),
+  ),
+  ...["", "bytes=", "bytes=-", "0-9", "bytes=0-1,3-4", "bytes=x-", 5, null].map(
+    (range): Case => ({
+      what: `the range ${JSON.stringify(range)}`,
+      ask: reading("/storage/download", { object_key: "kept", range }),
+      is: malformed,
+      says: /range/,
+    }),
+  ),
+  ...["bytes=99-", "bytes=5-4", "bytes=-0"].map(
+    (range): Case => ({
+      what: `the range ${range} of 17 bytes`,
+      ask: reading("/storage/download", { object_key: "kept", range }),
+      is: [416, "range_not_satisfiable"],
+      says: /17 bytes/,
+    }),
+  ),
+  ...["", "a/b", "-x", "x".repeat(65), 5].flatMap((agent_id) =>
+    ["/storage/ls", "/storage/download", "/storage/delete"].map(
+      (path): Case => ({
+        what: `${path} for the agent ${JSON.stringify(String(agent_id).slice(0, 5))}`,
+        ask: reading(path, { object_key: "kept", agent_id }),
+        is: malformed,
+        says: /agent_id/,
+      }),
+    ),
+  ),
+  ...["/storage/download", "/storage/delete", "/storage/ls"].map(
+    (path): Case => ({
+      what: `${path} of one object for all agents`,
+      ask: reading(path, { object_key: "kept", agent_id: "*" }),
+      is: malformed,
+      says: /agent_id/,
+    }),
+  ),
+  {
+    what: "a list of a region that is not sold",
+    ask: reading("/storage/ls", { region: "ap-southeast-2" }),
+    is: [400, "region_unknown"],
+    says: /ap-southeast-2/,
+  },
+  {
+    what: "a list with a parameter that is none",
+    ask: reading("/storage/ls", { max_key: 1 }),
+    is: malformed,
+    says: /max_key/,
   },
   ...[0, 1_001, -1, 1.5, "x", "", null].map(
     (keys): Case => ({

@@ -1,0 +1,77 @@
+/** A download: debited before its URL exists, because a URL that was issued can be used. */
+import { type Refusal, refuse } from "#contract/errors";
+import { bytesUsed, debitOf, periodEndMs } from "#rules/allowance";
+import { type AskedRange, type ByteSpan, spanOf } from "#rules/range";
+import type { Order } from "./orders.ts";
+import type { ProofUse } from "./proofs.ts";
+import { type Leased, type StoredContent, statObject } from "./reads.ts";
+import type { Tx } from "./tx.ts";
+
+export interface DownloadAsk {
+  readonly agentId: string;
+  readonly objectKey: string;
+  /** The whole object without it. */
+  readonly range: AskedRange | undefined;
+  readonly expiresInS: number;
+}
+
+export type Taken = ({ ok: true; span: ByteSpan | undefined } & Leased & { content: StoredContent }) | Refusal;
+
+export function takeDownload(tx: Tx, proof: ProofUse | undefined, ask: DownloadAsk): Taken {
+  const found = statObject(tx, ask.agentId, ask.objectKey);
+  if (!found.ok) return found;
+  const { order, content } = found;
+  if (!content) return refuse("object_not_found", `${JSON.stringify(ask.objectKey)} is paid for and not uploaded yet`);
+  const span = ask.range && spanOf(ask.range, content.lengthBytes);
+  if (ask.range && !span)
+    return refuse("range_not_satisfiable", `the object has ${content.lengthBytes} bytes; none is in the range asked`, {
+      facts: { size_bytes: content.lengthBytes },
+    });
+  const bytes = span ? span.last - span.first + 1 : content.lengthBytes;
+  const what = `${order.orderId}.${content.plan} ${span?.first ?? 0}+${bytes}`;
+  if (!debitedBefore(tx, proof, what)) {
+    const left = found.allowance.bytesLeft - debitOf(bytes);
+    if (left < 0) return used(found, bytes, tx.nowMs);
+    debit(tx, order, debitOf(bytes));
+    if (proof) tx.run("UPDATE proofs SET debited = ? WHERE nonce = ?", what, proof.nonce);
+    tx.record("download.taken", { order_id: order.orderId, bytes, left });
+  }
+  const after = statObject(tx, ask.agentId, ask.objectKey);
+  if (!after.ok) return after;
+  return { ...after, content, span };
+}
+
+/** A reply that was lost is asked for again with the same proof, and then debits nothing. */
+function debitedBefore(tx: Tx, proof: ProofUse | undefined, what: string): boolean {
+  if (!proof) return false;
+  return (
+    tx.first<{ debited: string | null }>("SELECT debited FROM proofs WHERE nonce = ?", proof.nonce)?.debited === what
+  );
+}
+
+function debit(tx: Tx, order: Order, bytes: number): void {
+  const reads = { ...order, paidThroughMs: order.paidThroughMs ?? 0 };
+  tx.run(
+    "UPDATE orders SET read_bytes = ?, read_period_ms = ? WHERE order_id = ?",
+    bytesUsed(reads, tx.nowMs) + bytes,
+    periodEndMs(reads.paidThroughMs, tx.nowMs),
+    order.orderId,
+  );
+}
+
+function used({ order, allowance: left }: Leased, bytes: number, nowMs: number): Refusal {
+  const until = new Date(left.untilMs).toISOString();
+  return refuse(
+    "allowance_used",
+    `the downloads of this paid period are used up: ${bytes} bytes asked, ${left.bytesLeft} left until ${until}`,
+    {
+      facts: {
+        order_id: order.orderId,
+        downloads_left: left.downloadsLeft,
+        download_bytes_left: left.bytesLeft,
+        allowance_until: until,
+      },
+      ...(left.untilMs > nowMs ? { retryAfterS: Math.ceil((left.untilMs - nowMs) / 1000) } : {}),
+    },
+  );
+}

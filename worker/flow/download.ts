@@ -1,0 +1,42 @@
+/** A URL for one object, or for a part of it: short-lived, straight to S3, and debited before it exists. */
+
+import { DOWNLOAD_URL_TTL_DEFAULT_S } from "#contract/limits";
+import { type DownloadReply, DownloadRequest } from "#contract/objects";
+import { answer, type Call, type Outcome, readArguments } from "./call.ts";
+import { attachment } from "./filename.ts";
+import { identified, READERS } from "./identity.ts";
+import type { Ports } from "./ports.ts";
+import { placeOf } from "./stat.ts";
+
+export async function download(ports: Ports, call: Call): Promise<Outcome> {
+  const asked = readArguments(DownloadRequest, call);
+  if (!asked.ok) return asked;
+  const { value } = asked;
+  const who = await identified(ports, call, value.wallet_address, READERS);
+  if (!who.ok) return who;
+  const expiresInS = value.expires_in_seconds ?? DOWNLOAD_URL_TTL_DEFAULT_S;
+  const ask = { agentId: value.agent_id, objectKey: value.object_key, range: value.range, expiresInS };
+  const taken = await ports.wallet(who.wallet).takeDownload(who.proof, ask);
+  if (!taken.ok) return taken;
+  const { order, content, span, allowance } = taken;
+  const disposition = attachment(order.objectKey);
+  const { url, headers } = await ports.store.signGet({ ...placeOf(taken, content), expiresInS, span, disposition });
+  const reply: DownloadReply = {
+    download_url: url,
+    download_headers: headers,
+    object_key: order.objectKey,
+    agent_id: order.agentId,
+    expires_in_seconds: expiresInS,
+    expires_at: new Date(ports.clock.nowMs() + expiresInS * 1000).toISOString(),
+    order_id: order.orderId,
+    size_bytes: content.lengthBytes,
+    ...(span === undefined ? {} : { range: span }),
+    content_sha256: content.sha256,
+    ...(content.wrappedDek === undefined ? {} : { wrapped_dek: content.wrappedDek }),
+    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
+    downloads_left: allowance.downloadsLeft,
+    download_bytes_left: allowance.bytesLeft,
+    allowance_until: new Date(allowance.untilMs).toISOString(),
+  };
+  return answer(reply);
+}
