@@ -5,7 +5,7 @@
 import { createReadStream } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
-import type { UploadTarget } from "#contract/api";
+import type { UploadTarget } from "#contract/upload";
 
 export class TransferError extends Error {
   /** The same transfer may be tried again as it is. */

@@ -20,6 +20,7 @@ import {
   WrappedDek,
 } from "./fields.ts";
 import { SiwxChallenge } from "./siwx.ts";
+import { Checksum, PartBytes, UploadPlan } from "./upload.ts";
 import { objectKeyFault } from "./wallet.ts";
 
 /** POST /price-storage. Size by `size_bytes` (exact length of what will be PUT) or by the old `gb` (plaintext size). */
@@ -95,9 +96,11 @@ export const UploadRequest = z
     region: Region.optional(),
     location: Region.optional(),
     provider: z.string().optional(),
-    mode: z.enum(["inline", "presigned"]).optional(),
+    /** `multipart`: in parts, resumable; more than S3 takes in one PUT goes up in parts unasked. */
+    mode: z.enum(["inline", "presigned", "multipart"]).optional(),
+    part_bytes: PartBytes.optional(),
     ciphertext: Ciphertext.optional(),
-    /** Exact length and SHA-256 of the bytes that will be PUT: the URL admits nothing else. Inline they are checked if given. */
+    /** Exact length and SHA-256 of the bytes that will be PUT: the URLs admit nothing else. Inline they are checked if given. */
     content_length_bytes: SizeBytes.optional(),
     content_sha256: Sha256.optional(),
     wrapped_dek: WrappedDek.optional(),
@@ -107,30 +110,24 @@ export const UploadRequest = z
       context.addIssue({ code: "custom", path: ["order_id"], message: "give quote_id or order_id, not both" });
     const inline = request.ciphertext !== undefined;
     const missing = (name: string, message: string) => context.addIssue({ code: "custom", path: [name], message });
-    if ((request.mode ?? (inline ? "inline" : "presigned")) !== (inline ? "inline" : "presigned"))
-      missing("ciphertext", inline ? "mode presigned takes no bytes here" : "mode inline wants the bytes in base64");
+    if (request.mode !== undefined && (request.mode === "inline") !== inline)
+      missing(
+        "ciphertext",
+        inline ? `mode ${request.mode} takes no bytes here` : "mode inline wants the bytes in base64",
+      );
     else if (!inline && request.content_length_bytes === undefined)
       missing("content_length_bytes", "wanted: the URL admits exactly that");
     else if (!inline && request.content_sha256 === undefined)
       missing("content_sha256", "wanted: the URL admits exactly that");
     const bare = request.quote_id === undefined && request.order_id === undefined;
+    if (request.part_bytes !== undefined && request.mode !== "multipart")
+      context.addIssue({ code: "custom", path: ["part_bytes"], message: "parts are for mode multipart" });
     if (bare && request.object_key === undefined && request.object_id === undefined)
       context.addIssue({ code: "custom", path: ["object_key"], message: "a purchase needs a name" });
     const fault = bare && request.object_key === undefined ? objectKeyFault(request.object_id ?? "") : undefined;
     if (fault) context.addIssue({ code: "custom", path: ["object_id"], message: `as object_key it ${fault}` });
   });
 export type UploadRequest = z.infer<typeof UploadRequest>;
-
-/** One thing to send: `method` to `url` with exactly `headers`, bytes [offset, offset + length) of the sealed object. */
-export const UploadTarget = z.object({
-  part: z.number().int(),
-  method: z.literal("PUT"),
-  url: z.string(),
-  headers: z.record(z.string(), z.string()),
-  offset: z.number().int(),
-  length: z.number().int(),
-});
-export type UploadTarget = z.infer<typeof UploadTarget>;
 
 export const UploadReply = z.object({
   quote_id: z.string(),
@@ -151,14 +148,10 @@ export const UploadReply = z.object({
   confirmation_required: z.boolean(),
   /** These very bytes are stored already: nothing to PUT. */
   already_stored: z.boolean(),
+  /** The only target of one PUT; empty where the plan has parts. */
   upload_url: z.string(),
   upload_headers: z.record(z.string(), z.string()),
-  plan: z.object({
-    plan: z.number().int(),
-    s3_key: z.string(),
-    expires_at: z.string(),
-    targets: z.array(UploadTarget),
-  }),
+  plan: UploadPlan,
 });
 export type UploadReply = z.infer<typeof UploadReply>;
 
@@ -182,6 +175,7 @@ export const ConfirmReply = UploadReply.omit({ plan: true, upload_url: true, upl
   state: z.literal("stored"),
   size_bytes: z.number(),
   content_sha256: z.string(),
+  checksum: Checksum,
   s3_key: z.string(),
   confirmation_required: z.literal(false),
   /** Signed by the service, where it has a receipt key. */

@@ -102,6 +102,11 @@ const STORAGE_RECEIPT_TYPES = {
   ],
 } as const;
 
+/** Of an object of parts the signed hash is the composite: another type, so that neither reads as the other. */
+const MULTIPART_STORAGE_RECEIPT_TYPES = {
+  MultipartStorageReceipt: [...STORAGE_RECEIPT_TYPES.StorageReceipt, { name: "partBytes", type: "uint256" }],
+} as const;
+
 const Hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const Address = z.string().transform((raw, context): Wallet => {
   const wallet = parseWallet(raw);
@@ -115,8 +120,10 @@ export const StorageReceiptPayload = z.object({
   order_id: z.string(),
   wallet: Address,
   object_key: z.string(),
+  /** As S3 verified it: of the whole, or with `part_bytes` the composite, SHA-256 over the parts' SHA-256s (contract/parts.ts). */
   content_sha256: Hex(32),
   size_bytes: z.number().int().nonnegative(),
+  part_bytes: z.number().int().positive().optional(),
   /** ISO 8601 in whole seconds, because seconds are what is signed. */
   paid_through: z.iso.datetime({ precision: 0 }),
   transaction: z.string(),
@@ -136,19 +143,23 @@ export type StorageReceipt = z.infer<typeof StorageReceipt>;
 export function storageReceiptTypedData(payload: StorageReceiptPayload) {
   const network = [8453, 84532].map(networkOf).find((known) => known?.caip2 === payload.network);
   if (!network) return undefined;
+  const domain = { name: "mnemospark receipt", version: "1", chainId: network.chainId } as const;
+  const message = {
+    orderId: payload.order_id,
+    wallet: payload.wallet,
+    objectKey: payload.object_key,
+    contentSha256: `0x${payload.content_sha256}`,
+    sizeBytes: BigInt(payload.size_bytes),
+    paidThrough: BigInt(Date.parse(payload.paid_through) / 1000),
+    transaction: payload.transaction,
+    network: payload.network,
+  } as const;
+  if (payload.part_bytes === undefined)
+    return { domain, types: STORAGE_RECEIPT_TYPES, primaryType: "StorageReceipt", message } as const;
   return {
-    domain: { name: "mnemospark receipt", version: "1", chainId: network.chainId },
-    types: STORAGE_RECEIPT_TYPES,
-    primaryType: "StorageReceipt",
-    message: {
-      orderId: payload.order_id,
-      wallet: payload.wallet,
-      objectKey: payload.object_key,
-      contentSha256: `0x${payload.content_sha256}`,
-      sizeBytes: BigInt(payload.size_bytes),
-      paidThrough: BigInt(Date.parse(payload.paid_through) / 1000),
-      transaction: payload.transaction,
-      network: payload.network,
-    },
+    domain,
+    types: MULTIPART_STORAGE_RECEIPT_TYPES,
+    primaryType: "MultipartStorageReceipt",
+    message: { ...message, partBytes: BigInt(payload.part_bytes) },
   } as const;
 }

@@ -196,6 +196,13 @@ export const REFUSALS = {
     next: "Ask for a price again.",
   },
   gone: { status: 410, retryable: false, error: "not_found", title: "The order has ended", next: "Buy again." },
+  plan_gone: {
+    status: 410,
+    retryable: false,
+    error: "not_found",
+    title: "The upload plan is not open any more",
+    next: "Ask for a plan of the content you want to send.",
+  },
   body_too_large: {
     status: 413,
     retryable: false,

@@ -19,8 +19,18 @@ export const PROOF_HEADER_BYTES_MAX = 4 * 1024;
 
 /** One S3 PUT ends at 5 GiB (AWS "Uploading objects"); above it a plan must have parts. */
 export const PUT_BYTES_MAX = 5 * 1024 ** 3;
-/** What a quote may name: one PUT, until plans of many parts are sold. */
-export const OBJECT_BYTES_MAX = PUT_BYTES_MAX;
+/** S3's largest object, 50 TB (AWS "Amazon S3 multipart upload limits"); ten thousand parts of 5 GiB would be a little more. */
+export const OBJECT_BYTES_MAX = 50_000_000_000_000;
+/** The same page: number of parts, smallest part but the last, largest part. */
+export const PARTS_MAX = 10_000;
+export const PART_BYTES_MIN = 5 * 1024 ** 2;
+export const PART_BYTES_MAX = 5 * 1024 ** 3;
+/** Nobody chose: small enough to send again on a bad line, large enough that S3's requests cost less than its bytes. */
+export const PART_BYTES_DEFAULT = 16 * 1024 ** 2;
+/** URLs of one answer: each is about 1 KiB and a millisecond of signing, and lives no longer than UPLOAD_URL_TTL_S. */
+export const PARTS_PER_ASK_MAX = 100;
+/** Parts of a content that would replace a stored one, and that nobody asked about for so long, are given up. */
+export const REPLACEMENT_IDLE_DAYS = 7;
 /** S3 ends keys at 1,024 bytes; agent, order and plan must fit beside the name. */
 export const OBJECT_KEY_BYTES_MAX = 512;
 export const AGENT_ID_CHARS_MAX = 64;

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { AgentId, ByteRange, KeyPrefix, ObjectKey, Region, WalletAddress, WholeNumber } from "./fields.ts";
 import { DOWNLOAD_URL_TTL_MAX_S, LIST_KEYS_MAX } from "./limits.ts";
+import { Checksum } from "./upload.ts";
 
 /** GET|POST /storage/ls: with `object_key` one object, without it a page of them. */
 export const ListRequest = z.strictObject({
@@ -37,6 +38,8 @@ export const ListedObject = z.object({
   bucket: z.string(),
   /** Empty while nothing is stored. */
   content_sha256: z.string(),
+  /** What S3 verified; absent while nothing is stored. */
+  checksum: Checksum.optional(),
   wrapped_dek: z.string().optional(),
   /** Room that was paid for. */
   size_bytes_max: z.number(),
@@ -97,6 +100,7 @@ export const DownloadReply = z.object({
   /** The bytes this URL can fetch, where it is for a part: first and last, as HTTP counts. */
   range: z.object({ first: z.number(), last: z.number() }).optional(),
   content_sha256: z.string(),
+  checksum: Checksum,
   wrapped_dek: z.string().optional(),
   paid_through: z.string(),
   /** Whole downloads that are left of this paid period, and the bytes they are made of. */

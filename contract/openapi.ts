@@ -36,6 +36,7 @@ import {
   StatReply,
 } from "./objects.ts";
 import { PaymentReply, PendingReply, SettleReply, SettleRequest } from "./settling.ts";
+import { PartsReply, PartsRequest } from "./upload.ts";
 import type { Requirements } from "./x402.ts";
 
 type Means = "proof" | "siwx" | "session" | "ticket" | "payment";
@@ -98,6 +99,14 @@ export const OPERATIONS: readonly Operation[] = [
     by: ["payment", "proof", "siwx", "ticket"],
     paid: true,
     unfinished: UploadFailedReply,
+  },
+  {
+    methods: ["post"],
+    path: "/storage/upload/parts",
+    summary: "URLs for parts of a content that goes up in parts",
+    request: PartsRequest,
+    reply: PartsReply,
+    by: ["proof", "siwx", "ticket"],
   },
   {
     methods: ["post"],

@@ -6,14 +6,23 @@ import { type Refusal, refuse } from "#contract/errors";
 import { PLANS_PER_ORDER_HOUR_MAX, UPLOAD_URL_TTL_S } from "#contract/limits";
 import { bucketName, s3Key } from "#contract/wallet";
 import { move, type Order } from "./orders.ts";
+import { dropPins, pinsOf } from "./pins.ts";
 import type { ObjectPlace } from "./ports.ts";
+import { compositeOf } from "./rules/content.ts";
 import { mayUpload } from "./rules/lease.ts";
 import type { Tx } from "./tx.ts";
+
+/** After the last URL has died: what was PUT by then has mostly arrived. */
+const LOOK_AFTER_MS = 60_000;
 
 export interface Content {
   readonly lengthBytes: number;
   readonly sha256: string;
   readonly wrappedDek: string | undefined;
+  /** In parts of this length; undefined: one PUT. */
+  readonly partBytes?: number | undefined;
+  /** The part size is ours, not asked for: parts of another size that are under way will do. */
+  readonly anyPartBytes?: boolean;
 }
 
 export interface Plan extends Content {
@@ -21,6 +30,10 @@ export interface Plan extends Content {
   readonly s3Key: string;
   readonly urlUntilMs: number;
   readonly state: "open" | "stored" | "gone";
+  /** S3's name of the upload its parts belong to. */
+  readonly uploadId?: string | undefined;
+  /** What S3 verified of stored parts. */
+  readonly composite?: string | undefined;
 }
 
 type PlanRow = {
@@ -31,6 +44,9 @@ type PlanRow = {
   wrapped_dek: string | null;
   url_until_ms: number;
   state: string;
+  part_bytes: number | null;
+  upload_id: string | null;
+  composite: string | null;
 };
 
 function fromRow(row: PlanRow): Plan {
@@ -42,6 +58,9 @@ function fromRow(row: PlanRow): Plan {
     wrappedDek: row.wrapped_dek ?? undefined,
     urlUntilMs: row.url_until_ms,
     state: row.state as Plan["state"],
+    ...(row.part_bytes === null ? {} : { partBytes: row.part_bytes }),
+    ...(row.upload_id === null ? {} : { uploadId: row.upload_id }),
+    ...(row.composite === null ? {} : { composite: row.composite }),
   };
 }
 
@@ -59,12 +78,8 @@ export function beginPlan(tx: Tx, order: Order, content: Content, asker: Asker):
       "size_out_of_range",
       `${content.lengthBytes} bytes do not fit the ${order.sizeMax} that were paid for`,
     );
-  const urlUntilMs = tx.nowMs + UPLOAD_URL_TTL_S * 1000;
   const latest = plansOf(tx, order.orderId).find((plan) => plan.state === "open" || plan.state === "stored");
-  if (latest && sameContent(latest, content)) {
-    tx.run("UPDATE plans SET url_until_ms = ? WHERE order_id = ? AND plan = ?", urlUntilMs, order.orderId, latest.plan);
-    return { ok: true, plan: { ...latest, urlUntilMs } };
-  }
+  if (latest && sameContent(latest, content)) return { ok: true, plan: extend(tx, order, latest) };
   const mayReplace = asker === "wallet" || (asker === "holder" && order.state !== "stored");
   if (latest && !mayReplace)
     return refuse(
@@ -83,23 +98,55 @@ export function beginPlan(tx: Tx, order: Order, content: Content, asker: Asker):
     return refuse("too_many_requests", `${PLANS_PER_ORDER_HOUR_MAX} contents were planned within the hour`, {
       retryAfterS: 600,
     });
-  return { ok: true, plan: insertPlan(tx, order, content, urlUntilMs) };
+  // Parts of an older content would never become an object that wins, and cost what whole ones cost.
+  for (const older of plansOf(tx, order.orderId))
+    if (older.state === "open" && older.partBytes !== undefined) discard(tx, order, older);
+  return { ok: true, plan: insertPlan(tx, order, content) };
+}
+
+/** URLs were given out until then; a while later the alarm looks for itself what became of them. */
+export function extend(tx: Tx, order: Order, plan: Plan): Plan {
+  const urlUntilMs = tx.nowMs + UPLOAD_URL_TTL_S * 1000;
+  tx.run(
+    "UPDATE plans SET url_until_ms = ?, look_ms = iif(state = 'open', ?, NULL), looks = 0 WHERE order_id = ? AND plan = ?",
+    urlUntilMs,
+    lookMs(order, urlUntilMs),
+    order.orderId,
+    plan.plan,
+  );
+  return { ...plan, urlUntilMs };
+}
+
+/** Without a bucket no URL was given out yet. */
+function lookMs(order: Order, urlUntilMs: number): number | null {
+  return order.bucket === undefined ? null : urlUntilMs + LOOK_AFTER_MS;
 }
 
 /** The wrapped key is part of the content: it is signed into the URL and stored beside the bytes. */
 function sameContent(plan: Plan, content: Content): boolean {
   return (
-    plan.sha256 === content.sha256 && plan.lengthBytes === content.lengthBytes && plan.wrappedDek === content.wrappedDek
+    plan.sha256 === content.sha256 &&
+    plan.lengthBytes === content.lengthBytes &&
+    plan.wrappedDek === content.wrappedDek &&
+    (plan.state === "stored" || sameShape(plan, content))
   );
 }
 
-function insertPlan(tx: Tx, order: Order, content: Content, urlUntilMs: number): Plan {
+/** One PUT and parts are sent differently, and so are parts of another size. */
+function sameShape(plan: Plan, content: Content): boolean {
+  if (plan.partBytes === undefined || content.partBytes === undefined) return plan.partBytes === content.partBytes;
+  return content.anyPartBytes === true || plan.partBytes === content.partBytes;
+}
+
+function insertPlan(tx: Tx, order: Order, content: Content): Plan {
+  const { partBytes } = content;
+  const urlUntilMs = tx.nowMs + UPLOAD_URL_TTL_S * 1000;
   const plan = order.lastPlan + 1;
   const key = s3Key(order.agentId, order.objectKey, order.orderId, plan);
   tx.run("UPDATE orders SET last_plan = ? WHERE order_id = ?", plan, order.orderId);
   tx.run(
-    `INSERT INTO plans (order_id, plan, s3_key, length_bytes, sha256, wrapped_dek, created_ms, url_until_ms, state)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open')`,
+    `INSERT INTO plans (order_id, plan, s3_key, length_bytes, sha256, wrapped_dek, created_ms, url_until_ms, state, part_bytes, look_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?)`,
     order.orderId,
     plan,
     key,
@@ -108,6 +155,8 @@ function insertPlan(tx: Tx, order: Order, content: Content, urlUntilMs: number):
     content.wrappedDek ?? null,
     tx.nowMs,
     urlUntilMs,
+    partBytes ?? null,
+    lookMs(order, urlUntilMs),
   );
   tx.record("plan.made", {
     order_id: order.orderId,
@@ -115,6 +164,7 @@ function insertPlan(tx: Tx, order: Order, content: Content, urlUntilMs: number):
     s3_key: key,
     length_bytes: content.lengthBytes,
     sha256: content.sha256,
+    ...(partBytes === undefined ? {} : { part_bytes: partBytes }),
   });
   return { plan, s3Key: key, ...content, urlUntilMs, state: "open" };
 }
@@ -130,9 +180,18 @@ export function elect(tx: Tx, order: Order, plan: Plan): { ok: true; order: Orde
   // Two confirms may have looked at once; the newer content has won already.
   if (order.storedPlan !== undefined && order.storedPlan > plan.plan)
     return refuse("bytes_mismatch", `plan ${order.storedPlan} is newer than plan ${plan.plan} and stored already`);
+  const composite = compositeOf(plan, pinsOf(tx, order.orderId, plan));
+  if (plan.partBytes !== undefined && composite === undefined)
+    return refuse("bytes_not_found", "not every part of the content was announced");
   const moved = move(tx, order, "stored", { stored_plan: plan.plan });
   if (!moved.ok) return moved;
-  tx.run("UPDATE plans SET state = 'stored' WHERE order_id = ? AND plan = ?", order.orderId, plan.plan);
+  tx.run(
+    "UPDATE plans SET state = 'stored', look_ms = NULL, composite = ? WHERE order_id = ? AND plan = ?",
+    composite ?? null,
+    order.orderId,
+    plan.plan,
+  );
+  dropPins(tx, order.orderId, plan.plan);
   for (const older of plansOf(tx, order.orderId)) if (older.plan < plan.plan) discard(tx, order, older);
   return moved;
 }
@@ -140,32 +199,40 @@ export function elect(tx: Tx, order: Order, plan: Plan): { ok: true; order: Orde
 /** Marks a plan's bytes for erasure: at once, and again after the last URL that could write them has died. */
 export function discard(tx: Tx, order: Order, plan: Plan): void {
   if (plan.state === "gone") return;
-  tx.run("UPDATE plans SET state = 'gone' WHERE order_id = ? AND plan = ?", order.orderId, plan.plan);
+  const parts = plan.partBytes !== undefined;
+  tx.run("UPDATE plans SET state = 'gone', look_ms = NULL WHERE order_id = ? AND plan = ?", order.orderId, plan.plan);
+  if (parts) dropPins(tx, order.orderId, plan.plan);
   if (order.bucket === undefined) return;
   tx.run(
-    "INSERT OR IGNORE INTO erasures (s3_key, store, region, bucket, next_ms, final_ms) VALUES (?, ?, ?, ?, ?, ?)",
+    "INSERT OR IGNORE INTO erasures (s3_key, store, region, bucket, next_ms, final_ms, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",
     plan.s3Key,
     order.store,
     order.region,
     order.bucket,
     // Whoever discards also erases at once; the alarm comes after, in case they died in between.
     tx.nowMs + 15_000,
-    plan.urlUntilMs + 60_000,
+    // Whoever was putting the parts together when the plan was given up may still be at it.
+    Math.max(plan.urlUntilMs, parts ? tx.nowMs + UPLOAD_URL_TTL_S * 1000 : 0) + 60_000,
+    parts ? 1 : 0,
   );
   tx.record("bytes.discarded", { order_id: order.orderId, plan: plan.plan, s3_key: plan.s3Key });
 }
 
 export function placeOf(order: Order, plan: Plan): ObjectPlace | undefined {
   if (order.bucket === undefined) return undefined;
-  return { store: order.store, region: order.region, bucket: order.bucket, key: plan.s3Key };
+  const place = { store: order.store, region: order.region, bucket: order.bucket, key: plan.s3Key };
+  return plan.partBytes === undefined ? place : { ...place, parts: true };
 }
 
-type ErasureRow = { s3_key: string; store: string; region: string; bucket: string };
+type ErasureRow = { s3_key: string; store: string; region: string; bucket: string; parts: number };
 
 export function dueErasures(tx: Tx, atMost: number): ObjectPlace[] {
   return tx
     .all<ErasureRow>("SELECT * FROM erasures WHERE next_ms <= ? ORDER BY next_ms LIMIT ?", tx.nowMs, atMost)
-    .map((row) => ({ store: row.store, region: row.region, bucket: row.bucket, key: row.s3_key }));
+    .map(({ store, region, bucket, s3_key, parts }) => {
+      const place = { store, region, bucket, key: s3_key };
+      return parts === 0 ? place : { ...place, parts: true };
+    });
 }
 
 /** After an erase: done for good once no URL can write the key any more, else due again. */

@@ -149,7 +149,40 @@ export interface ObjectPlace {
   readonly region: string;
   readonly bucket: string;
   readonly key: string;
+  /** Parts may have been sent under this key: erasing it also aborts every upload that would put them together. */
+  readonly parts?: boolean;
 }
+
+/** An upload of parts under way at a place. */
+export interface PartsPlace extends ObjectPlace {
+  readonly uploadId: string;
+}
+
+export interface PartTarget extends PartsPlace {
+  readonly part: number;
+  readonly lengthBytes: number;
+  readonly sha256Hex: string;
+  readonly expiresInS: number;
+}
+
+/** A part as announced, and as S3 lists it; a store that keeps no checksum lists none. */
+export interface AnnouncedPart {
+  readonly part: number;
+  readonly lengthBytes: number;
+  readonly sha256Hex: string;
+}
+export interface StoredPart {
+  readonly part: number;
+  readonly lengthBytes: number;
+  readonly sha256Hex: string | undefined;
+  readonly etag: string;
+}
+
+export type ListedParts =
+  | { readonly end: "done"; readonly parts: readonly StoredPart[] }
+  /** S3 knows no such upload: completed, or aborted. */
+  | { readonly end: "absent" }
+  | { readonly end: "unknown"; readonly detail: string };
 
 /** Bytes and where they belong. */
 export interface PutContent extends ObjectPlace {
@@ -177,9 +210,16 @@ export type Looked =
       readonly sha256Hex: string | undefined;
       /** ISO 8601, where the store says it. */
       readonly lastModified?: string;
+      /** Of an object put together from parts, instead of a SHA-256 of the whole. */
+      readonly composite?: { readonly sha256Hex: string; readonly parts: number } | undefined;
     }
   | { readonly end: "absent" }
   | { readonly end: "unknown"; readonly detail: string };
+
+export type Assembled =
+  | Looked
+  /** S3 does not hold these parts as announced. */
+  | { readonly end: "incomplete"; readonly missing: readonly number[] };
 
 export interface StoredEntry {
   readonly key: string;
@@ -205,6 +245,20 @@ export interface Store {
   /** A presigned GET, of a span of bytes if one is named; the GET must send `headers`. Pure: no request is made. */
   signGet(target: GetTarget): Promise<{ url: string; headers: Record<string, string> }>;
   look(place: ObjectPlace): Promise<Looked>;
+  /** An upload for parts at a place: one that is open there already (its beginner died before it was written down), else a new one. */
+  beginParts(
+    target: ObjectPlace & { readonly wrappedDek: string | undefined },
+  ): Promise<
+    { readonly end: "done"; readonly uploadId: string } | { readonly end: "unknown"; readonly detail: string }
+  >;
+  /** A presigned PUT that admits exactly this part. Pure: no request is made. */
+  signPart(target: PartTarget): Promise<{ url: string; headers: Record<string, string> }>;
+  listParts(upload: PartsPlace): Promise<ListedParts>;
+  /** Makes the object of all its parts, unless one is there already, and looks. Idempotent; never replaces. */
+  assemble(upload: PartsPlace, parts: readonly AnnouncedPart[]): Promise<Assembled>;
+  abortParts(
+    upload: PartsPlace,
+  ): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
   erase(place: ObjectPlace): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
   list(page: {
     region: string;

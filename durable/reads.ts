@@ -11,6 +11,9 @@ export interface StoredContent {
   readonly lengthBytes: number;
   readonly sha256: string;
   readonly wrappedDek: string | undefined;
+  /** Of a content that went up in parts: their length, and what S3 verified. */
+  readonly partBytes: number | undefined;
+  readonly composite: string | undefined;
 }
 
 /** A paid order; `content` once something is stored. */
@@ -36,12 +39,14 @@ export type LeaseRow = OrderRow & {
   length_bytes: number | null;
   sha256: string | null;
   wrapped_dek: string | null;
+  part_bytes: number | null;
+  composite: string | null;
   tx_hash: string | null;
 };
 
 /** To be continued with WHERE. */
 export const SELECT_LEASES = `SELECT orders.*, plans.plan, plans.s3_key, plans.length_bytes, plans.sha256, plans.wrapped_dek,
-  payments.tx_hash FROM orders LEFT JOIN plans ON plans.order_id = orders.order_id AND plans.plan = orders.stored_plan
+  plans.part_bytes, plans.composite, payments.tx_hash FROM orders LEFT JOIN plans ON plans.order_id = orders.order_id AND plans.plan = orders.stored_plan
   LEFT JOIN payments ON payments.claim_key = orders.claim_key`;
 
 export function leasedOf(tx: Tx, row: LeaseRow): Leased {
@@ -66,7 +71,8 @@ function contentOf(row: LeaseRow, order: Order): StoredContent | undefined {
   const { plan, s3_key: s3Key, length_bytes: lengthBytes, sha256 } = row;
   if (plan === null || s3Key === null || lengthBytes === null || sha256 === null)
     throw new Error(`invariant: order ${order.orderId} is stored and its content is not known`);
-  return { plan, s3Key, lengthBytes, sha256, wrappedDek: row.wrapped_dek ?? undefined };
+  const parts = { partBytes: row.part_bytes ?? undefined, composite: row.composite ?? undefined };
+  return { plan, s3Key, lengthBytes, sha256, wrappedDek: row.wrapped_dek ?? undefined, ...parts };
 }
 
 export function statObject(tx: Tx, agentId: string, objectKey: string): ({ ok: true } & Leased) | Refusal {

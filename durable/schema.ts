@@ -104,6 +104,22 @@ const WALLET_MIGRATIONS: readonly string[] = [
   CREATE INDEX orders_by_place ON orders (region, 'agent=' || agent_id || '/' || object_key || '/')
     WHERE state IN ('paid', 'stored');
   `,
+  `
+  -- Contents that go up in parts: one upload a plan, each part's hash written down when its URL is asked for.
+  ALTER TABLE plans ADD COLUMN part_bytes INTEGER;
+  ALTER TABLE plans ADD COLUMN upload_id TEXT;
+  ALTER TABLE plans ADD COLUMN composite TEXT;
+  CREATE TABLE parts (
+    order_id TEXT NOT NULL, plan INTEGER NOT NULL, part INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (order_id, plan, part)
+  ) WITHOUT ROWID;
+  ALTER TABLE erasures ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+
+  -- When the alarm looks by itself whether an open plan's bytes arrived, and how often it has looked.
+  ALTER TABLE plans ADD COLUMN look_ms INTEGER;
+  ALTER TABLE plans ADD COLUMN looks INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX plans_by_look ON plans (look_ms) WHERE look_ms IS NOT NULL;
+  UPDATE plans SET look_ms = url_until_ms + 60000 WHERE state = 'open';
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

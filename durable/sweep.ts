@@ -1,10 +1,12 @@
 /**
- * The alarm's errands, one wallet at a time: ask the chain again about payments nobody finished, erase what must go. Each errand
+ * The alarm's errands, one wallet at a time: ask the chain again about payments nobody finished, look for bytes nobody confirmed, erase what must go. Each errand
  * stands alone; one that fails stops none of the others, and rows, not memory, say what is left.
  */
 import type { Wallet } from "#contract/wallet";
 import type { Standing } from "./finality.ts";
 import type { Chain, ClaimKey, ObjectPlace, Recheck, SettlementEnd, SettlementJob, Store } from "./ports.ts";
+import type { Sought } from "./seek.ts";
+import { type Look, lookFor } from "./unconfirmed.ts";
 import type { Unserved } from "./unserved.ts";
 
 interface Sweepable {
@@ -12,6 +14,7 @@ interface Sweepable {
   finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): unknown;
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
   finishErase(key: string, erased: boolean): void;
+  finishLook(look: Look, end: Sought): void;
 }
 
 /** How long an alarm waits for a receipt before it writes "unknown" and asks later. */
@@ -26,13 +29,15 @@ export async function sweep(
     standing: Standing[];
     erasures: ObjectPlace[];
     unserved: Unserved[];
+    looks: Look[];
   },
 ): Promise<void> {
-  const { owner, payments, standing, erasures, unserved } = due();
+  const { owner, payments, standing, erasures, unserved, looks } = due();
   await Promise.all([
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
     ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
     ...unserved.map((each) => errand("serve", each.orderId, () => serve(wallet, ports.store, owner, each))),
+    ...looks.map((each) => errand("look", each.place.key, () => look(wallet, ports.store, each))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
@@ -51,6 +56,11 @@ async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing)
 async function serve(wallet: Sweepable, store: Store, owner: Wallet, unserved: Unserved): Promise<void> {
   const make = async () => (await store.ensureBucket({ ...unserved.bucket, wallet: owner })).end;
   wallet.finishUnserved(unserved, await answerOf("serve", unserved.orderId, make, "unknown"));
+}
+
+async function look(wallet: Sweepable, store: Store, each: Look): Promise<void> {
+  const silence: Sought = { end: "unknown", detail: "nobody answered" };
+  wallet.finishLook(each, await answerOf("look", each.place.key, () => lookFor(store, each), silence));
 }
 
 async function erase(wallet: Sweepable, store: Store, place: ObjectPlace): Promise<void> {

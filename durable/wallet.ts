@@ -7,41 +7,45 @@ import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { offerOf, type Purchase } from "./catalogue.ts";
+import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
 import { type DownloadAsk, takeDownload } from "./downloads.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
-import { type Claim, findPayment, type PaymentRecord } from "./ledger.ts";
+import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
 import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
+import { finishParts, forgetParts, pinParts } from "./parts.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
+import type { Pin } from "./pins.ts";
+import { type Planned, planFor } from "./planning.ts";
 import {
   type Asker,
   type BucketTry,
-  beginPlan,
-  bucketFor,
   type Content,
   discard,
   dueErasures,
-  elect,
   finishBucket,
   finishErasure,
   type Plan,
   placeOf,
   plansOf,
 } from "./plans.ts";
-import type { Chain, ClaimKey, Clock, Forecasts, ObjectPlace, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
+import type { Chain, ClaimKey, Clock, Forecasts, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import type { Begun } from "./purposes.ts";
-import { findQuote, insertQuote, linkQuote, type Quote, type Wanted } from "./quotes.ts";
+import { findQuote, insertQuote, type Quote, type Wanted } from "./quotes.ts";
 import { statObject } from "./reads.ts";
+import { type OrderRef, resolveOrder } from "./refs.ts";
 import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
 import { migrateWallet } from "./schema.ts";
+import type { Sought } from "./seek.ts";
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
-import { dueUnserved, finishUnserved, markUnserved, UNSERVED_DUE, type Unserved } from "./unserved.ts";
+import { dueLooks, finishLook, LOOK_DUE, type Look } from "./unconfirmed.ts";
+import { dueUnserved, finishUnserved, UNSERVED_DUE, type Unserved } from "./unserved.ts";
 
 export interface WalletPorts {
   readonly clock: Clock;
@@ -50,28 +54,6 @@ export interface WalletPorts {
   readonly policy: Policy;
   readonly forecasts: Forecasts;
 }
-
-/** What confirm has to look for. */
-export interface ToConfirm {
-  readonly order: Order;
-  readonly plans: readonly { readonly plan: Plan; readonly place: ObjectPlace }[];
-  readonly payment: PaymentRecord | undefined;
-}
-
-/** An order by its id, or by the quote that became it. */
-export type OrderRef = { readonly orderId: string } | { readonly quoteId: string };
-
-export type Planned =
-  | { readonly ok: true; readonly step: "bucket"; readonly bucket: BucketTry }
-  | {
-      readonly ok: true;
-      readonly step: "put";
-      readonly order: Order;
-      readonly plan: Plan;
-      readonly place: ObjectPlace;
-      readonly txHash: string | undefined;
-    }
-  | Refusal;
 
 export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   /** The sockets to the world; opened once, at the first call that needs them. */
@@ -192,70 +174,43 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       const found = resolveOrder(tx, ref);
       if (!found.ok) return found;
       const named = rename(tx, found.order, objectKey ?? found.order.objectKey);
-      return named.ok ? this.#planFor(tx, named.order, content, asker) : named;
+      return named.ok ? planFor(tx, named.order, content, asker, this.#ports().policy.defaultRegion) : named;
     };
     return this.#transact((tx) => bindProof(tx, proof) ?? underKey(tx, key, () => plan(tx)));
-  }
-
-  #planFor(tx: Tx, order: Order, content: Content, asker: Asker): Planned {
-    const planned = beginPlan(tx, order, content, asker);
-    if (!planned.ok) return planned;
-    let name = order.bucket;
-    if (name === undefined) {
-      const bucket = bucketFor(tx, order.region, this.#ports().policy.defaultRegion);
-      if (!bucket.ready) {
-        markUnserved(tx, order);
-        return { ok: true, step: "bucket", bucket };
-      }
-      name = bucket.name;
-      tx.run("UPDATE orders SET bucket = ?, unserved_ms = NULL WHERE order_id = ?", name, order.orderId);
-    }
-    const placed = { ...order, bucket: name };
-    const place = placeOf(placed, planned.plan);
-    if (!place) throw new Error("invariant: a plan without a bucket");
-    const txHash = findPayment(tx, order.claimKey ?? "")?.txHash;
-    return { ok: true, step: "put", order: placed, plan: planned.plan, place, txHash };
   }
 
   finishBucket(bucket: BucketTry, end: "ready" | "taken"): void {
     this.#transact((tx) => finishBucket(tx, bucket, end));
   }
 
+  /** An upload for the plan's parts is open in S3; answers the one that counts, which may be an earlier one. */
+  finishParts(orderId: string, plan: number, uploadId: string) {
+    return this.#transact((tx) => finishParts(tx, orderId, plan, uploadId));
+  }
+
+  /** S3 knows the upload no more, and no object came of it. */
+  forgetParts(orderId: string, plan: number, uploadId: string): void {
+    this.#transact((tx) => forgetParts(tx, orderId, plan, uploadId));
+  }
+
+  /** Parts are announced, each with its hash: their URLs may be signed. */
+  pinParts(proof: ProofUse | undefined, orderId: string, plan: number, pins: readonly Pin[], asker: Asker) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? pinParts(tx, orderId, plan, pins, asker));
+  }
+
   /** What confirm has to look for: the order's plans, newest first. */
   beginConfirm(proof: ProofUse | undefined, ref: OrderRef): ({ ok: true } & ToConfirm) | Refusal {
-    return this.#transact((tx) => {
-      const refused = bindProof(tx, proof);
-      if (refused) return refused;
-      const found = resolveOrder(tx, ref);
-      if (!found.ok) return found;
-      const { order } = found;
-      if (order.state === "paying") return refuse("not_paid", "the order's payment has not settled yet");
-      if (order.state === "ended") return refuse("gone", `the order has ended (${order.ended ?? "ended"})`);
-      const plans = plansOf(tx, order.orderId).flatMap((plan) => {
-        const place = plan.state === "gone" ? undefined : placeOf(order, plan);
-        return place ? [{ plan, place }] : [];
-      });
-      return { ok: true as const, order, plans, payment: findPayment(tx, order.claimKey ?? "") };
-    });
+    return this.#transact((tx) => bindProof(tx, proof) ?? beginConfirm(tx, ref));
   }
 
   /** S3 was seen to hold exactly this plan's bytes. */
-  finishConfirm(orderId: string, plan: number): { ok: true; order: Order } | Refusal {
-    return this.#transact((tx) => {
-      const found = resolveOrder(tx, { orderId });
-      const seen = plansOf(tx, orderId).find((each) => each.plan === plan && each.state !== "gone");
-      if (!found.ok) return found;
-      return seen ? elect(tx, found.order, seen) : refuse("gone", `plan ${plan} was given up`);
-    });
+  finishConfirm(orderId: string, plan: number): { ok: true; order: Order; plan: Plan } | Refusal {
+    return this.#transact((tx) => finishConfirm(tx, orderId, plan));
   }
 
   /** S3 holds something else under this plan's key: it goes, the entitlement stays. */
   discardPlan(orderId: string, plan: number): void {
-    this.#transact((tx) => {
-      const order = findOrder(tx, orderId);
-      const seen = plansOf(tx, orderId).find((each) => each.plan === plan);
-      if (order && seen && order.storedPlan !== plan) discard(tx, order, seen);
-    });
+    this.#transact((tx) => discardPlan(tx, orderId, plan));
   }
 
   stat(proof: ProofUse | undefined, agentId: string, objectKey: string) {
@@ -299,6 +254,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     this.#transact((tx) => finishErasure(tx, key, erased));
   }
 
+  finishLook(look: Look, end: Sought): void {
+    this.#transact((tx) => finishLook(tx, look, end));
+  }
+
   finishUnserved(unserved: Unserved, end: "ready" | "taken" | "unknown"): void {
     this.#transact((tx) => finishUnserved(tx, unserved, end));
   }
@@ -319,6 +278,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => ({
       owner: tx.wallet,
       unserved: dueUnserved(tx, defaultRegion, 5),
+      looks: dueLooks(tx, 10),
       payments: duePayments(tx, 20),
       standing: dueRechecks(tx, 20),
       erasures: dueErasures(tx, 50),
@@ -356,29 +316,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     const due = storage.sql
       .exec<{ due: number | null }>(
         `SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures
-           UNION ALL ${UNSERVED_DUE})`,
+           UNION ALL ${UNSERVED_DUE} UNION ALL ${LOOK_DUE})`,
       )
       .one().due;
     if (due === null) return;
     void storage.setAlarm(Math.max(due, Date.now() + pauseMs));
   }
-}
-
-function resolveOrder(tx: Tx, ref: OrderRef): { ok: true; order: Order } | Refusal {
-  if ("orderId" in ref) {
-    const order = findOrder(tx, ref.orderId);
-    return order ? { ok: true, order } : refuse("not_found", "no such order of this wallet");
-  }
-  const quote = findQuote(tx, ref.quoteId);
-  if (!quote) return refuse("quote_not_found", "no such quote of this wallet");
-  const order =
-    quote.orderId === undefined ? findLive(tx, quote.agentId, quote.objectKey) : findOrder(tx, quote.orderId);
-  if (!order) return refuse("not_paid", "the quote has not been paid");
-  if (quote.sizeMax > order.sizeMax)
-    return refuse(
-      "object_key_exists",
-      `${JSON.stringify(quote.objectKey)} is in use with room for ${order.sizeMax} bytes`,
-    );
-  if (quote.orderId === undefined && order.state !== "paying") linkQuote(tx, quote.quoteId, order.orderId);
-  return { ok: true, order };
 }

@@ -11,6 +11,7 @@ import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { inlineRoom } from "./flow/inline.ts";
 import { list } from "./flow/list.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
+import { parts } from "./flow/parts.ts";
 import { payment } from "./flow/payment.ts";
 import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
@@ -51,6 +52,7 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
   on(["POST"], "/price-storage", quote);
   on(["POST"], "/payment/settle", settle);
   on(["POST"], "/storage/upload", upload, inlineRoom);
+  on(["POST"], "/storage/upload/parts", parts);
   on(["POST"], "/storage/upload/confirm", confirm);
   on(["GET"], "/payments/:id", payment);
   on(["GET", "POST"], "/storage/ls", list);

@@ -130,12 +130,12 @@ export async function planOf(
   orderId: string,
   content: Content,
   asker: "wallet" | "holder" | "payment" = "wallet",
-) {
-  const ask = () => walletAt(wallet).plan(undefined, { orderId }, content, asker, undefined, undefined);
-  const step = await ask();
+): Promise<Awaited<ReturnType<ReturnType<typeof walletAt>["plan"]>>> {
+  const step = await walletAt(wallet).plan(undefined, { orderId }, content, asker, undefined, undefined);
   if (!step.ok || step.step === "put") return step;
-  await walletAt(wallet).finishBucket(step.bucket, "ready");
-  return ask();
+  if (step.step === "open") await walletAt(wallet).finishParts(orderId, step.plan.plan, `upload of ${step.place.key}`);
+  else await walletAt(wallet).finishBucket(step.bucket, "ready");
+  return planOf(wallet, orderId, content, asker);
 }
 
 export async function putPlanOf(wallet: Wallet, orderId: string, content: Content) {

@@ -3,9 +3,11 @@
  * the object, so that an eviction loses what the object kept in memory and nothing else.
  */
 import type {
+  AnnouncedPart,
   Chain,
   Clock,
   ObjectPlace,
+  PartsPlace,
   Recheck,
   SettlementEnd,
   SettlementJob,
@@ -24,6 +26,8 @@ export interface World {
   recheck: (seen: TransferProof) => Promise<Recheck> | Recheck;
   readonly erased: { readonly key: string; readonly atMs: number }[];
   erase: (place: ObjectPlace) => ReturnType<Store["erase"]>;
+  look: (place: ObjectPlace) => ReturnType<Store["look"]>;
+  assemble: (upload: PartsPlace, parts: readonly AnnouncedPart[]) => ReturnType<Store["assemble"]>;
   ensureBucket: (name: string) => ReturnType<Store["ensureBucket"]>;
   readonly rpc: ScriptedChain;
   relayerKey: () => Promise<`0x${string}`>;
@@ -47,6 +51,8 @@ export function worldOf(name: string): World {
     recheck: (proof) => ({ end: "final", proof }),
     erased: [],
     erase: async () => ({ end: "done" }),
+    look: async () => ({ end: "absent" }),
+    assemble: async () => ({ end: "absent" }),
     ensureBucket: async () => ({ end: "ready" }),
     rpc: new ScriptedChain(() => clockOf(name).nowMs()),
     relayerKey: async () => {
@@ -77,7 +83,7 @@ export function chainOf(name: string): Chain {
   };
 }
 
-/** Objects only ever erase, and make a bucket that could not be made before; the edge does the rest. */
+/** Objects erase, look for what nobody confirmed, and make a bucket that could not be made before; the edge does the rest. */
 export function storeOf(name: string): Store {
   const notHere = async () => {
     throw new Error("an object does no such I/O");
@@ -86,8 +92,13 @@ export function storeOf(name: string): Store {
     ensureBucket: async (bucket) => worldOf(name).ensureBucket(bucket.name),
     signPut: notHere,
     signGet: notHere,
-    look: notHere,
+    look: async (place) => worldOf(name).look(place),
+    assemble: async (upload, parts) => worldOf(name).assemble(upload, parts),
     list: notHere,
+    beginParts: notHere,
+    signPart: notHere,
+    listParts: notHere,
+    abortParts: notHere,
     erase: async (place) => {
       worldOf(name).erased.push({ key: place.key, atMs: clockOf(name).nowMs() });
       return worldOf(name).erase(place);

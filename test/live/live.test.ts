@@ -9,6 +9,7 @@ import { crash } from "./suite/crash.ts";
 import { inlineUploads } from "./suite/inline.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
+import { parts } from "./suite/parts.ts";
 import { reads } from "./suite/reads.ts";
 import { refusals } from "./suite/refusals.ts";
 import { renewals } from "./suite/renewals.ts";
@@ -33,6 +34,7 @@ renewals(live);
 bytes(live);
 inlineUploads(live);
 reads(live);
+parts(live);
 refusals(live);
 // Last, because the others would be cut off.
 crash(live);

@@ -37,10 +37,22 @@ const payload: StorageReceiptPayload = {
 async function signed(of: StorageReceiptPayload): Promise<StorageReceipt> {
   const data = storageReceiptTypedData(of);
   if (!data) throw new Error("no domain");
-  return { format: "eip712", signer, payload: of, signature: await account.signTypedData(data) };
+  return { format: "eip712", signer, payload: of, signature: await account.signTypedData(data as never) };
 }
 
 describe("a storage receipt", () => {
+  test("of parts signs the composite and its part size, and never reads as one of a whole object", async () => {
+    const parts = { ...payload, part_bytes: 16 * 1024 ** 2 };
+    const receipt = await signed(parts);
+    expect(await verifyStorageReceipt(receipt, account.address)).toEqual({ ok: true, payload: parts });
+    for (const changed of [payload, { ...parts, part_bytes: 8 * 1024 ** 2 }])
+      expect(await verifyStorageReceipt({ ...receipt, payload: changed }, account.address)).toMatchObject({
+        ok: false,
+      });
+    const whole = await signed(payload);
+    expect(await verifyStorageReceipt({ ...whole, payload: parts }, account.address)).toMatchObject({ ok: false });
+  });
+
   test("holds for its signer and for nobody else", async () => {
     const receipt = await signed(payload);
     expect(await verifyStorageReceipt(receipt, account.address)).toEqual({ ok: true, payload });

@@ -2,15 +2,15 @@
 import { type ConfirmReply, ConfirmRequest } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import type { ToConfirm } from "../../durable/confirm.ts";
 import type { Order } from "../../durable/orders.ts";
-import type { Plan } from "../../durable/plans.ts";
-import type { Looked, ObjectPlace } from "../../durable/ports.ts";
-import type { OrderRef, ToConfirm } from "../../durable/wallet.ts";
+import type { OrderRef } from "../../durable/refs.ts";
+import { type Sent, seek } from "../../durable/seek.ts";
 import { storageReceipt } from "./artefacts.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified } from "./identity.ts";
 import type { Ports } from "./ports.ts";
-import { orderFacts } from "./presign.ts";
+import { checksumOf, orderFacts } from "./presign.ts";
 
 export async function confirm(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(ConfirmRequest, call);
@@ -55,12 +55,14 @@ async function electAndReply(
   if (!elected.ok) return elected;
   const stored = await wallet.finishConfirm(order.orderId, elected.plan.plan);
   if (!stored.ok) return stored;
+  const checksum = checksumOf(stored.plan);
   const receipt = await storageReceipt(ports, {
     order_id: stored.order.orderId,
     wallet: owner,
     object_key: stored.order.objectKey,
-    content_sha256: elected.plan.sha256,
+    content_sha256: checksum.sha256,
     size_bytes: elected.plan.lengthBytes,
+    ...(checksum.type === "COMPOSITE" ? { part_bytes: checksum.part_bytes } : {}),
     paidThroughMs: stored.order.paidThroughMs ?? 0,
     transaction: payment?.txHash ?? "",
   });
@@ -72,6 +74,7 @@ async function electAndReply(
     state: "stored",
     size_bytes: elected.plan.lengthBytes,
     content_sha256: elected.plan.sha256,
+    checksum,
     s3_key: elected.plan.s3Key,
     ...(receipt === undefined ? {} : { receipt }),
   };
@@ -79,31 +82,36 @@ async function electAndReply(
 }
 
 /** S3 is asked about each plan, newest first, until one is complete. What S3 does not say is not assumed. */
-async function newestComplete(ports: Ports, order: Order, plans: readonly { plan: Plan; place: ObjectPlace }[]) {
-  for (const { plan, place } of plans) {
-    const seen = await ports.store.look(place);
-    if (seen.end === "unknown")
-      return refuse("storage_unavailable", `S3 cannot be asked now (${seen.detail}); the upload is not lost`, {
-        retryAfterS: 5,
-      });
-    if (seen.end === "absent") continue;
-    const differs = difference(plan, seen);
-    if (differs === undefined) return { ok: true as const, plan };
-    await ports.wallet(walletOf(order)).discardPlan(order.orderId, plan.plan);
-    return refuse("bytes_mismatch", `${differs}; the object was removed, the order stays paid`);
+async function newestComplete(ports: Ports, order: Order, plans: readonly Sent[]) {
+  let missing: readonly number[] = [];
+  for (const sent of plans) {
+    const { plan } = sent;
+    const sought = await seek(ports.store, sent);
+    switch (sought.end) {
+      case "complete":
+        return { ok: true as const, plan };
+      case "unknown":
+        return refuse("storage_unavailable", `S3 cannot be asked now (${sought.detail}); the upload is not lost`, {
+          retryAfterS: 5,
+        });
+      case "different":
+        await ports.wallet(walletOf(order)).discardPlan(order.orderId, plan.plan);
+        return refuse("bytes_mismatch", `${sought.detail}; the object was removed, the order stays paid`);
+      case "incomplete":
+        if (missing.length === 0) missing = sought.missing;
+        break;
+      case "absent":
+        break;
+    }
   }
+  if (missing.length > 0)
+    return refuse("bytes_not_found", `S3 lacks ${missing.length} parts as announced, the first is ${missing[0]}`, {
+      facts: { parts_missing: missing.length },
+      retryAfterS: 1,
+    });
   return refuse("bytes_not_found", "S3 object not found. Upload the file using the presigned URL first.", {
     retryAfterS: 1,
   });
-}
-
-function difference(plan: Plan, seen: Extract<Looked, { end: "found" }>): string | undefined {
-  if (seen.lengthBytes !== plan.lengthBytes)
-    return `S3 holds ${seen.lengthBytes} bytes; ${plan.lengthBytes} were announced`;
-  // A store that keeps no checksum bound it into the URL all the same: the signed header is what was checked then.
-  if (seen.sha256Hex !== undefined && seen.sha256Hex !== plan.sha256)
-    return `S3 holds SHA-256 ${seen.sha256Hex}; ${plan.sha256} was announced`;
-  return undefined;
 }
 
 function walletOf(order: Order) {

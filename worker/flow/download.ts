@@ -6,6 +6,7 @@ import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { attachment } from "./filename.ts";
 import { identified, READERS } from "./identity.ts";
 import type { Ports } from "./ports.ts";
+import { checksumOf } from "./presign.ts";
 import { placeOf } from "./stat.ts";
 
 export async function download(ports: Ports, call: Call): Promise<Outcome> {
@@ -32,6 +33,7 @@ export async function download(ports: Ports, call: Call): Promise<Outcome> {
     size_bytes: content.lengthBytes,
     ...(span === undefined ? {} : { range: span }),
     content_sha256: content.sha256,
+    checksum: checksumOf(content),
     ...(content.wrappedDek === undefined ? {} : { wrapped_dek: content.wrappedDek }),
     paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
     downloads_left: allowance.downloadsLeft,

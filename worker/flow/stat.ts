@@ -12,6 +12,7 @@ import type { ObjectPlace } from "../../durable/ports.ts";
 import type { Leased, StoredContent } from "../../durable/reads.ts";
 import { answer, type Outcome } from "./call.ts";
 import type { Ports, WalletRemote } from "./ports.ts";
+import { checksumOf } from "./presign.ts";
 import { ratesFor } from "./price.ts";
 import type { Who } from "./who.ts";
 
@@ -111,6 +112,7 @@ export function listed(lease: Leased, bytes: Bytes | undefined, nextAmount: Next
     region: order.region,
     bucket: order.bucket ?? "",
     content_sha256: content?.sha256 ?? "",
+    ...(content ? { checksum: checksumOf(content) } : {}),
     ...(content?.wrappedDek === undefined ? {} : { wrapped_dek: content.wrappedDek }),
     size_bytes_max: order.sizeMax,
     paid_through: new Date(paidThroughMs).toISOString(),

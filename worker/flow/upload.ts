@@ -10,6 +10,7 @@ import { formatMicroUsdc } from "#contract/money";
 import { PROOF_HEADER } from "#contract/proof";
 import { SIWX_HEADER } from "#contract/siwx";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import { checkPartBytes, needsParts, partBytesFor } from "#rules/parts";
 import type { KeyUse } from "../../durable/keys.ts";
 import type { Asker, Content } from "../../durable/plans.ts";
 import type { Quote, Wanted } from "../../durable/quotes.ts";
@@ -32,6 +33,8 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
   const whole = await sized(asked.value);
   if (!whole.ok) return whole;
   const { value } = whole;
+  const parts = value.part_bytes && checkPartBytes(value.content_length_bytes, value.part_bytes);
+  if (parts && !parts.ok) return parts;
   const key = readKey(call, keyFields(value));
   if (!key.ok) return key;
   if (value.order_id !== undefined) return uploadToOrder(ports, call, value, value.order_id, key.use);
@@ -43,7 +46,10 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
 }
 
 function contentOf(value: SizedUpload): Content {
-  return { lengthBytes: value.content_length_bytes, sha256: value.content_sha256, wrappedDek: value.wrapped_dek };
+  const { content_length_bytes: lengthBytes, content_sha256: sha256, wrapped_dek: wrappedDek, part_bytes } = value;
+  const content = { lengthBytes, sha256, wrappedDek };
+  if (value.mode !== "multipart" && !needsParts(lengthBytes)) return content;
+  return { ...content, partBytes: part_bytes ?? partBytesFor(lengthBytes), anyPartBytes: part_bytes === undefined };
 }
 
 function keyFields(value: SizedUpload): Record<string, string> {

@@ -13,13 +13,15 @@ export interface S3Config {
 }
 
 export interface S3Request {
-  readonly method: "GET" | "HEAD" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   readonly region: string;
   readonly bucket: string;
   readonly key?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array<ArrayBuffer>;
+  /** Milliseconds; what S3 may need to answer, if that is longer than usual. */
+  readonly timeoutMs?: number;
 }
 
 export type S3Answer =
@@ -44,13 +46,14 @@ export class S3Client {
     let last: S3Answer = { ok: undefined, detail: "not sent" };
     for (const pauseMs of ATTEMPT_PAUSES_MS) {
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      last = await this.#sendOnce(request);
+      last = await this.sendOnce(request);
       if (last.ok !== undefined) return last;
     }
     return last;
   }
 
-  async #sendOnce(request: S3Request): Promise<S3Answer> {
+  /** Sends a request of which a second one would be something else. */
+  async sendOnce(request: S3Request): Promise<S3Answer> {
     try {
       const signed = await this.#sign(request, undefined);
       const response = await fetch(signed.url, {
@@ -58,7 +61,7 @@ export class S3Client {
         headers: signed.headers,
         ...(request.body === undefined ? {} : { body: request.body }),
         redirect: "manual",
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(request.timeoutMs ?? TIMEOUT_MS),
       });
       const body = request.method === "HEAD" ? "" : await response.text();
       if (response.ok) return { ok: true, headers: response.headers, body };

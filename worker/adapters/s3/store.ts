@@ -1,12 +1,14 @@
 /** The Store port on S3: presigned bounds on the way in, short URLs on the way out, and answers with three ends. */
 import { XMLParser } from "fast-xml-parser";
 import * as z from "zod";
-import { base64ToBytes, bytesToBase64 } from "#contract/base64";
-import { bytesToHex, hexToBytes } from "#contract/bytes";
-import type { GetTarget, Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
+import { bytesToBase64 } from "#contract/base64";
+import { hexToBytes } from "#contract/bytes";
+import type { GetTarget, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
 import type { BytesIn } from "../../flow/ports.ts";
 import { ensureBucket } from "./bucket.ts";
 import { S3Client, type S3Config } from "./client.ts";
+import { look } from "./look.ts";
+import { abortAll, abortParts, assemble, beginParts, listParts, signPart } from "./parts.ts";
 
 export function openStore(config: S3Config): Store & BytesIn {
   const s3 = new S3Client(config);
@@ -16,6 +18,11 @@ export function openStore(config: S3Config): Store & BytesIn {
     put: (content, bytes) => put(s3, content, bytes),
     signGet: (target) => signGet(s3, target),
     look: (place) => look(s3, place),
+    beginParts: (target) => beginParts(s3, target),
+    signPart: (target) => signPart(s3, target),
+    listParts: (upload) => listParts(s3, upload),
+    assemble: (upload, parts) => assemble(s3, upload, parts),
+    abortParts: (upload) => abortParts(s3, upload),
     erase: (place) => erase(s3, place),
     list: (page) => list(s3, page),
   };
@@ -67,30 +74,12 @@ async function signGet(s3: S3Client, target: GetTarget) {
   return { url: await s3.presign({ method: "GET", region, bucket, key, query, headers }, target.expiresInS), headers };
 }
 
-async function look(s3: S3Client, { region, bucket, key }: ObjectPlace): Promise<Looked> {
-  const answer = await s3.send({ method: "HEAD", region, bucket, key, headers: { "x-amz-checksum-mode": "ENABLED" } });
-  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
-  if (!answer.ok)
-    return answer.status === 404
-      ? { end: "absent" }
-      : { end: "unknown", detail: `HeadObject answered ${answer.status}` };
-  const checksum = base64ToBytes(answer.headers.get("x-amz-checksum-sha256") ?? "");
-  return {
-    end: "found",
-    lengthBytes: Number(answer.headers.get("content-length")),
-    // A composite checksum ("…-3") is no SHA-256 of the object and decodes to undefined here.
-    ...modified(answer.headers.get("last-modified")),
-    sha256Hex: checksum?.length === 32 ? bytesToHex(checksum) : undefined,
-  };
-}
-
-/** HTTP's date of a HEAD as the ISO one that a list has. */
-function modified(httpDate: string | null): { lastModified?: string } {
-  const ms = Date.parse(httpDate ?? "");
-  return Number.isNaN(ms) ? {} : { lastModified: new Date(ms).toISOString() };
-}
-
-async function erase(s3: S3Client, { region, bucket, key }: ObjectPlace) {
+async function erase(s3: S3Client, place: ObjectPlace) {
+  const { region, bucket, key } = place;
+  if (place.parts) {
+    const aborted = await abortAll(s3, place);
+    if (aborted.end !== "done") return aborted;
+  }
   const answer = await s3.send({ method: "DELETE", region, bucket, key });
   if (answer.ok || (answer.ok === false && answer.status === 404)) return { end: "done" as const };
   return {
