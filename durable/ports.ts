@@ -4,7 +4,7 @@
  */
 import type { Refusal } from "#contract/errors";
 import type { MicroUsdc } from "#contract/money";
-import type { RateCard } from "#contract/rates";
+import type { RateCard, RegionRates } from "#contract/rates";
 import type { Wallet } from "#contract/wallet";
 import type { Authorization } from "#contract/x402";
 
@@ -122,6 +122,20 @@ export interface CardsNow {
 export interface Rates {
   /** The cards to quote from, or why there is none. Takes milliseconds: it never waits for AWS. */
   current(nowMs: number): Promise<CardsNow | Refusal>;
+}
+
+export type Taken =
+  | { readonly end: "done"; readonly regions: Readonly<Record<string, RegionRates>> }
+  | { readonly end: "unknown"; readonly detail: string };
+
+/** A place where AWS tells its prices. Takes a minute or two, so only an alarm asks. Never throws. */
+export interface PriceSource {
+  /** For people: what a card says it was taken from. */
+  readonly name: string;
+  /** Short, for the card's version. */
+  readonly label: string;
+  /** Prices of all these regions, or none. */
+  take(regions: readonly string[], nowMs: number): Promise<Taken>;
 }
 
 export interface ForecastAsk {

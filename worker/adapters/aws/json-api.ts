@@ -22,8 +22,14 @@ export interface AwsJsonService {
 
 export type AwsAnswer =
   | { readonly ok: true; readonly value: unknown }
-  /** `code` as AWS names it, without namespace. Throttling is such an answer. */
-  | { readonly ok: false; readonly status: number; readonly code: string; readonly message: string }
+  /** `code` as AWS names it, without namespace. Throttling is such an answer, and may say how long to wait. */
+  | {
+      readonly ok: false;
+      readonly status: number;
+      readonly code: string;
+      readonly message: string;
+      readonly retryAfterS: number | undefined;
+    }
   | { readonly ok: undefined; readonly detail: string };
 
 const TIMEOUT_MS = 10_000;
@@ -41,10 +47,10 @@ export async function callAws(service: AwsJsonService, operation: string, input:
     });
     const text = await response.text();
     if (response.ok) return succeeded(operation, text);
-    const { code, message } = errorIn(response.headers.get("x-amzn-errortype"), text);
-    if (response.status >= 500 || code === "")
-      return { ok: undefined, detail: `${operation} answered ${response.status} ${code}` };
-    return { ok: false, status: response.status, code, message };
+    const error = errorIn(response.headers.get("x-amzn-errortype"), text);
+    if (response.status >= 500 || error.code === "")
+      return { ok: undefined, detail: `${operation} answered ${response.status} ${error.code}` };
+    return { ok: false, status: response.status, ...error };
   } catch (error) {
     return { ok: undefined, detail: `${operation}: ${String(error)}` };
   }
@@ -80,11 +86,13 @@ function sign(
 }
 
 /** The code stands in a header or in `__type`, perhaps with a namespace before it or a URL behind it. */
-function errorIn(header: string | null, text: string): { code: string; message: string } {
+function errorIn(header: string | null, text: string) {
   const body = fieldsOf(text);
   const raw = header ?? textOf(body["__type"]) ?? textOf(body["code"]) ?? "";
   const code = /([A-Za-z0-9_]+)(?::.*)?$/.exec(raw.split("#").at(-1) ?? "")?.[1] ?? "";
-  return { code, message: (textOf(body["message"]) ?? textOf(body["Message"]) ?? "").slice(0, 300) };
+  const message = (textOf(body["message"]) ?? textOf(body["Message"]) ?? "").slice(0, 300);
+  const wait = body["retryAfterSeconds"];
+  return { code, message, retryAfterS: typeof wait === "number" && wait >= 0 ? wait : undefined };
 }
 
 function fieldsOf(text: string): Record<string, unknown> {
