@@ -1,6 +1,9 @@
 /** Request and reply of the routes that pay and that say how a payment stands; the other routes are in api.ts. */
 import * as z from "zod";
 import { AgentId, Id, ObjectKey, WalletAddress, WholeNumber } from "./fields.ts";
+import { PAYMENT_HEADER_BYTES_MAX } from "./limits.ts";
+
+const CarriedPayment = z.union([z.string().max(PAYMENT_HEADER_BYTES_MAX), z.record(z.string(), z.unknown())]);
 
 /** POST /payment/settle. With `quote_id`: pay a quote. With `renewal`: pay the next 30 days of a stored object. */
 export const SettleRequest = z
@@ -12,10 +15,15 @@ export const SettleRequest = z
     agent_id: AgentId.default("main"),
     /** Which period; 0 came with the upload. Without it the next one, or the last one if that was paid within 20 days. */
     period_index: WholeNumber(1, 100_000).optional(),
+    /** Instead of a payment header, as the published API takes it: the header's text, or the object in it. */
+    payment: CarriedPayment.optional(),
+    payment_authorization: CarriedPayment.optional(),
   })
   .superRefine((request, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
-    const { renewal, quote_id, object_key, period_index } = request;
+    const { renewal, quote_id, object_key, period_index, payment, payment_authorization } = request;
+    if (payment !== undefined && payment_authorization !== undefined)
+      fault("payment_authorization", "give payment or payment_authorization, not both");
     if (renewal && quote_id !== undefined) fault("quote_id", "must not be sent when renewal is true");
     if (renewal && object_key === undefined) fault("object_key", "a renewal names its object");
     if (!renewal && quote_id === undefined) fault("quote_id", "give quote_id, or renewal and object_key");

@@ -3,6 +3,7 @@
  * One stack for all, because its start costs more than most of the tests.
  */
 import { afterAll, beforeAll } from "vitest";
+import { publishedApi } from "../oldclient/cases.ts";
 import { type Live, startLive } from "./stack.ts";
 import { bytes } from "./suite/bytes.ts";
 import { crash } from "./suite/crash.ts";
@@ -23,7 +24,7 @@ function raise(sentence: string): never {
 }
 
 beforeAll(async () => {
-  started = await startLive();
+  started = await startLive({ wallets: 72 });
 });
 afterAll(() => started?.stop());
 
@@ -33,6 +34,7 @@ money(live);
 renewals(live);
 bytes(live);
 inlineUploads(live);
+publishedApi(live);
 reads(live);
 parts(live);
 refusals(live);

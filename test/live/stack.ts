@@ -16,11 +16,14 @@ import { workerPlan } from "../stack/wrangler.ts";
 
 export type Part = "edge" | "s3";
 
+/** A wallet whose key can be handed to another program. */
+export type Buyer = PrivateKeyAccount & { readonly privateKey: `0x${string}` };
+
 export interface Live {
   readonly stack: Stack;
   readonly edge: string;
   /** A new wallet with $1 of USDC and no ether. All of them were funded in one block, at the start. */
-  wallet(): PrivateKeyAccount;
+  wallet(): Buyer;
   /** Ends a Worker as a crash would: no goodbye, its children too. */
   kill(part: Part): Promise<void>;
   /** Starts it again on the same port and the same data. */
@@ -81,9 +84,15 @@ function planOf({ keys, urls, chain, paths }: Stack, part: Part, edgeVars: Reado
   return workerPlan({ name: part, config, port, persistTo: paths[part], ...inputs, vars }, paths);
 }
 
+/** A wallet with nothing in it. */
+export function newBuyer(): Buyer {
+  const privateKey = generatePrivateKey();
+  return { ...privateKeyToAccount(privateKey), privateKey };
+}
+
 /** Nonces are given by hand: one mint after the other would take a block each. */
-async function fundedWallets({ chain }: Stack, count: number, microUsdc: bigint): Promise<PrivateKeyAccount[]> {
-  const accounts = Array.from({ length: count }, () => privateKeyToAccount(generatePrivateKey()));
+async function fundedWallets({ chain }: Stack, count: number, microUsdc: bigint): Promise<Buyer[]> {
+  const accounts = Array.from({ length: count }, newBuyer);
   const first = await chain.client.getTransactionCount({ address: OWNER, blockTag: "pending" });
   const minted = accounts.map((account, index) =>
     chain.client.writeContract({

@@ -27,6 +27,8 @@ export interface OldClient {
   /** One line as a user types it: `cloud ls wallet-address:0x…`. */
   run(line: string, more?: Readonly<Record<string, string>>): Promise<Printed>;
   cron(): CronJob[];
+  /** Does what a cron job of its tells the agent to do: its command, in a shell. */
+  obey(job: CronJob): Promise<Printed>;
   /** What its proxy has printed. */
   log(): string;
   stop(): Promise<void>;
@@ -55,6 +57,7 @@ export async function startOldClient({ home, edge, privateKey, mainnet }: Place)
     MNEMOSPARK_BACKEND_API_BASE_URL: edge,
     MNEMOSPARK_PROXY_PORT: String(port),
     MNEMOSPARK_WALLET_KEY: privateKey,
+    MNEMOSPARK_CRON_NODE_BIN: process.execPath,
     NODE_NO_WARNINGS: "1",
     NODE_USE_ENV_PROXY: "1",
     NODE_EXTRA_CA_CERTS: certificate,
@@ -65,14 +68,19 @@ export async function startOldClient({ home, edge, privateKey, mainnet }: Place)
   const printed = gather(proxy);
   const base = `http://127.0.0.1:${port}`;
   await answering(base, proxy, printed);
+  const ended = async (child: ChildProcess): Promise<Printed> => {
+    const text = gather(child);
+    const [code] = (await once(child, "close")) as [number | null];
+    return { code, text: text() };
+  };
   return {
     home,
     proxy: base,
-    run: async (line, more = {}) => {
-      const child = spawn(process.execPath, [CLI, ...line.split(" ")], { env: { ...env, ...more }, cwd: home });
-      const text = gather(child);
-      const [code] = (await once(child, "close")) as [number | null];
-      return { code, text: text() };
+    run: (line, more = {}) =>
+      ended(spawn(process.execPath, [CLI, ...line.split(" ")], { env: { ...env, ...more }, cwd: home })),
+    obey: ({ payload }) => {
+      const command = payload.message.replace(/^Command: /, "");
+      return ended(spawn("/bin/sh", ["-c", command], { env, cwd: home }));
     },
     cron: () => jobsIn(crontab),
     log: printed,

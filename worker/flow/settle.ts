@@ -1,8 +1,10 @@
 /** `POST /payment/settle`: pay a quote and nothing else, the upload may follow within the paid period; or renew (renew.ts). */
 
+import { jsonToBase64 } from "#contract/base64";
 import { type Refusal, refuse } from "#contract/errors";
 import { type SettleReply, SettleRequest } from "#contract/settling";
 import { type Wallet, walletOfId } from "#contract/wallet";
+import { X402_HEADERS } from "#contract/x402";
 import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
@@ -18,8 +20,17 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
   const { value } = asked;
   const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
-  if (value.renewal) return renew(ports, call, value, who);
-  return settleQuote(ports, call, value.quote_id ?? "", who);
+  const paying = paidInBody(call, value.payment ?? value.payment_authorization);
+  if (value.renewal) return renew(ports, paying, value, who);
+  return settleQuote(ports, paying, value.quote_id ?? "", who);
+}
+
+/** The published API takes a payment in the body too, as its header's text or as the object in it; a header is the stronger word. */
+function paidInBody(call: Call, payment: string | object | undefined): Call {
+  const { payment: v2, paymentV1: v1 } = X402_HEADERS;
+  if (payment === undefined || call.header(v2) !== null || call.header(v1) !== null) return call;
+  const header = typeof payment === "string" ? payment : jsonToBase64(payment);
+  return { ...call, header: (name) => (name === v2 ? header : call.header(name)) };
 }
 
 async function settleQuote(ports: Ports, call: Call, quoteId: string, who: Who): Promise<Outcome> {

@@ -1,7 +1,7 @@
 /** One authorization, one purchase: shown elsewhere, overdrawn, doubled, or lifted off the chain. */
 import { request } from "node:http";
 import { decodeFunctionData, type Hex, parseAbi } from "viem";
-import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
 import { UploadReply } from "#contract/api";
 import { base64ToJson, jsonToBase64 } from "#contract/base64";
@@ -26,11 +26,11 @@ function asV1({ header }: Signed): Record<string, string> {
 }
 
 export function bindings(live: () => Live): void {
-  const settleOf = async (account: ReturnType<Live["wallet"]>, name: string) => {
+  const settleOf = async (account: PrivateKeyAccount, name: string) => {
     const { quote_id } = await priceOf(live().edge, account, name, content.bytes.length);
     return { path: "/payment/settle", by: account, body: { wallet_address: account.address, quote_id } };
   };
-  const statesOf = (account: ReturnType<Live["wallet"]>) =>
+  const statesOf = (account: PrivateKeyAccount) =>
     written(live().stack)
       .payments.filter(({ wallet }) => wallet === walletOf(account))
       .map(({ state }) => state)
