@@ -98,6 +98,12 @@ export const PERIODS_AHEAD_MAX = 12;
 export const INCLUDED_DOWNLOADS = 3;
 export const INCLUDED_LISTS = 200;
 
+/**
+ * An emptied bucket is kept a day: longer than any URL into it lives, and a wallet that stores something every day does not have it made
+ * anew each time (S3 gives a name back only hours after).
+ */
+export const EMPTIED_BUCKET_KEEP_S = 86_400;
+
 /** S3's own page size. */
 export const LIST_KEYS_MAX = 1_000;
 /** One page may go through so many regions (or agents, under a prefix); a subrequest costs and the caller waits. */

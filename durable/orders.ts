@@ -134,6 +134,9 @@ export function move(
   const names = Object.keys(columns);
   const sets = ["state = ?", ...names.map((name) => `${name} = ?`)].join(", ");
   tx.run(`UPDATE orders SET ${sets} WHERE order_id = ?`, moved.state, ...Object.values(columns), order.orderId);
+  // The region's bucket may go a while after the last of these (emptied.ts).
+  if (moved.state === "ended")
+    tx.run("UPDATE buckets SET emptied_ms = ? WHERE region = ? AND state = 'ready'", tx.nowMs, order.region);
   tx.record(`order.${event}`, { order_id: order.orderId, from: order.state, to: moved.state, ...columns });
   return { ok: true, order: mustFind(tx, order.orderId) };
 }

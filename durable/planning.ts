@@ -1,5 +1,5 @@
 /** The next step towards an upload: make the bucket, open an upload for parts, or send. */
-import type { Refusal } from "#contract/errors";
+import { type Refusal, refuse } from "#contract/errors";
 import { findPayment } from "./ledger.ts";
 import type { Order } from "./orders.ts";
 import { pinsOf } from "./pins.ts";
@@ -39,6 +39,10 @@ export function planFor(tx: Tx, order: Order, content: Content, asker: Asker, de
     const bucket = bucketFor(tx, order.region, defaultRegion);
     if (!bucket.ready) {
       markUnserved(tx, order);
+      if (bucket.leaving)
+        return refuse("storage_unavailable", "the emptied bucket is being removed; it is made again in a moment", {
+          retryAfterS: 2,
+        });
       return { ok: true, step: "bucket", bucket };
     }
     name = bucket.name;

@@ -262,6 +262,8 @@ export interface BucketTry {
   readonly ready: boolean;
   /** This wallet wrote down earlier that it would create this name. */
   readonly intended: boolean;
+  /** It is being removed (emptied.ts) and cannot be made until that is decided. */
+  readonly leaving: boolean;
 }
 
 /** The wallet's bucket in a region: the ready one, or the next name to try, its intent written down. */
@@ -271,13 +273,24 @@ export function bucketFor(tx: Tx, region: string, defaultRegion: string): Bucket
     region,
   );
   const last = rows[0];
-  if (last && last.state !== "taken")
-    return { region, sequence: last.sequence, name: last.name, ready: last.state === "ready", intended: true };
+  if (last?.state === "gone") {
+    tx.run(
+      "UPDATE buckets SET state = 'intended', emptied_ms = NULL WHERE region = ? AND sequence = ?",
+      region,
+      last.sequence,
+    );
+    tx.record("bucket.intended", { region, name: last.name });
+    return { region, sequence: last.sequence, name: last.name, ready: false, intended: false, leaving: false };
+  }
+  if (last && last.state !== "taken") {
+    const { sequence, name, state } = last;
+    return { region, sequence, name, ready: state === "ready", intended: true, leaving: state === "leaving" };
+  }
   const sequence = last ? last.sequence + 1 : 0;
   const name = bucketName(tx.wallet, region, defaultRegion, sequence);
   tx.run("INSERT INTO buckets (region, sequence, name, state) VALUES (?, ?, ?, 'intended')", region, sequence, name);
   tx.record("bucket.intended", { region, name });
-  return { region, sequence, name, ready: false, intended: false };
+  return { region, sequence, name, ready: false, intended: false, leaving: false };
 }
 
 export function finishBucket(tx: Tx, bucket: BucketTry, end: "ready" | "taken"): void {

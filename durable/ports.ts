@@ -241,6 +241,12 @@ export interface StoredEntry {
   readonly lastModified: string;
 }
 
+export type Removed =
+  | { readonly end: "gone" }
+  /** Something is in it: the first keys, as far as they could be listed. */
+  | { readonly end: "occupied"; readonly keys: readonly string[] }
+  | { readonly end: "unknown"; readonly detail: string };
+
 export interface Store {
   /**
    * Makes the bucket ours or says why it cannot be: `taken` when the name belongs to somebody else or to another wallet.
@@ -254,6 +260,8 @@ export interface Store {
   }): Promise<
     { readonly end: "ready" } | { readonly end: "taken" } | { readonly end: "unknown"; readonly detail: string }
   >;
+  /** Removes an emptied bucket of this wallet. A bucket that is not there, or somebody else's by now, is gone. */
+  removeBucket(bucket: { region: string; name: string; wallet: Wallet }): Promise<Removed>;
   /** A presigned PUT that admits exactly these bytes. Pure: no request is made. */
   signPut(target: PutTarget): Promise<{ url: string; headers: Record<string, string> }>;
   /** A presigned GET, of a span of bytes if one is named; the GET must send `headers`. Pure: no request is made. */

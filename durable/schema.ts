@@ -120,6 +120,13 @@ const WALLET_MIGRATIONS: readonly string[] = [
   CREATE INDEX plans_by_look ON plans (look_ms) WHERE look_ms IS NOT NULL;
   UPDATE plans SET look_ms = url_until_ms + 60000 WHERE state = 'open';
   `,
+  `
+  -- When the last order of its region ended, and when to try next to remove it ('leaving', 'gone': emptied.ts).
+  ALTER TABLE buckets ADD COLUMN emptied_ms INTEGER;
+  ALTER TABLE buckets ADD COLUMN leave_ms INTEGER;
+  CREATE INDEX orders_live ON orders (region) WHERE state IN ('paying', 'paid', 'stored');
+  CREATE INDEX erasures_by_bucket ON erasures (bucket);
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -3,8 +3,9 @@
  * stands alone; one that fails stops none of the others, and rows, not memory, say what is left.
  */
 import type { Wallet } from "#contract/wallet";
+import type { Emptied } from "./emptied.ts";
 import type { Standing } from "./finality.ts";
-import type { Chain, ClaimKey, ObjectPlace, Recheck, SettlementEnd, SettlementJob, Store } from "./ports.ts";
+import type { Chain, ClaimKey, ObjectPlace, Recheck, Removed, SettlementEnd, SettlementJob, Store } from "./ports.ts";
 import type { Sought } from "./seek.ts";
 import { type Look, lookFor } from "./unconfirmed.ts";
 import type { Unserved } from "./unserved.ts";
@@ -15,6 +16,7 @@ interface Sweepable {
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
   finishErase(key: string, erased: boolean): void;
   finishLook(look: Look, end: Sought): void;
+  finishEmptied(bucket: Emptied, removed: Removed): void;
 }
 
 /** How long an alarm waits for a receipt before it writes "unknown" and asks later. */
@@ -30,14 +32,16 @@ export async function sweep(
     erasures: ObjectPlace[];
     unserved: Unserved[];
     looks: Look[];
+    emptied: Emptied[];
   },
 ): Promise<void> {
-  const { owner, payments, standing, erasures, unserved, looks } = due();
+  const { owner, payments, standing, erasures, unserved, looks, emptied } = due();
   await Promise.all([
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
     ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
     ...unserved.map((each) => errand("serve", each.orderId, () => serve(wallet, ports.store, owner, each))),
     ...looks.map((each) => errand("look", each.place.key, () => look(wallet, ports.store, each))),
+    ...emptied.map((each) => errand("remove", each.name, () => remove(wallet, ports.store, owner, each))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
@@ -54,6 +58,8 @@ async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing)
 }
 
 async function serve(wallet: Sweepable, store: Store, owner: Wallet, unserved: Unserved): Promise<void> {
+  // A bucket whose removal nobody has decided for a day is no bucket either.
+  if (unserved.bucket.leaving) return wallet.finishUnserved(unserved, "unknown");
   const make = async () => (await store.ensureBucket({ ...unserved.bucket, wallet: owner })).end;
   wallet.finishUnserved(unserved, await answerOf("serve", unserved.orderId, make, "unknown"));
 }
@@ -61,6 +67,13 @@ async function serve(wallet: Sweepable, store: Store, owner: Wallet, unserved: U
 async function look(wallet: Sweepable, store: Store, each: Look): Promise<void> {
   const silence: Sought = { end: "unknown", detail: "nobody answered" };
   wallet.finishLook(each, await answerOf("look", each.place.key, () => lookFor(store, each), silence));
+}
+
+async function remove(wallet: Sweepable, store: Store, owner: Wallet, bucket: Emptied): Promise<void> {
+  const silence: Removed = { end: "unknown", detail: "S3 did not answer" };
+  const { region, name } = bucket;
+  const ask = () => store.removeBucket({ region, name, wallet: owner });
+  wallet.finishEmptied(bucket, await answerOf("remove", name, ask, silence));
 }
 
 async function erase(wallet: Sweepable, store: Store, place: ObjectPlace): Promise<void> {

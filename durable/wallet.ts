@@ -10,6 +10,7 @@ import { offerOf, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
 import { type DownloadAsk, takeDownload } from "./downloads.ts";
+import { dueEmptied, EMPTIED_DUE, type Emptied, finishEmptied } from "./emptied.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
@@ -32,7 +33,7 @@ import {
   placeOf,
   plansOf,
 } from "./plans.ts";
-import type { Chain, ClaimKey, Clock, Forecasts, Policy, Recheck, SettlementEnd, Store } from "./ports.ts";
+import type { Chain, ClaimKey, Clock, Forecasts, Policy, Recheck, Removed, SettlementEnd, Store } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import type { Begun } from "./purposes.ts";
 import { findQuote, insertQuote, type Quote, type Wanted } from "./quotes.ts";
@@ -262,6 +263,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     this.#transact((tx) => finishUnserved(tx, unserved, end));
   }
 
+  finishEmptied(bucket: Emptied, removed: Removed): void {
+    this.#transact((tx) => finishEmptied(tx, bucket, removed));
+  }
+
   override async alarm(): Promise<void> {
     // Never throws: after six failed runs the platform would forget the alarm, and with it the wallet.
     try {
@@ -282,6 +287,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       payments: duePayments(tx, 20),
       standing: dueRechecks(tx, 20),
       erasures: dueErasures(tx, 50),
+      emptied: dueEmptied(tx, 5),
     }));
   }
 
@@ -316,7 +322,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     const due = storage.sql
       .exec<{ due: number | null }>(
         `SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures
-           UNION ALL ${UNSERVED_DUE} UNION ALL ${LOOK_DUE})`,
+           UNION ALL ${UNSERVED_DUE} UNION ALL ${LOOK_DUE} UNION ALL ${EMPTIED_DUE})`,
       )
       .one().due;
     if (due === null) return;

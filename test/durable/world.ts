@@ -9,6 +9,7 @@ import type {
   ObjectPlace,
   PartsPlace,
   Recheck,
+  Removed,
   SettlementEnd,
   SettlementJob,
   Store,
@@ -29,6 +30,7 @@ export interface World {
   look: (place: ObjectPlace) => ReturnType<Store["look"]>;
   assemble: (upload: PartsPlace, parts: readonly AnnouncedPart[]) => ReturnType<Store["assemble"]>;
   ensureBucket: (name: string) => ReturnType<Store["ensureBucket"]>;
+  removeBucket: (name: string) => Promise<Removed>;
   readonly rpc: ScriptedChain;
   relayerKey: () => Promise<`0x${string}`>;
   feeCeilingWei: bigint;
@@ -54,6 +56,7 @@ export function worldOf(name: string): World {
     look: async () => ({ end: "absent" }),
     assemble: async () => ({ end: "absent" }),
     ensureBucket: async () => ({ end: "ready" }),
+    removeBucket: async () => ({ end: "gone" }),
     rpc: new ScriptedChain(() => clockOf(name).nowMs()),
     relayerKey: async () => {
       throw new Error("no key was put into this world");
@@ -90,6 +93,7 @@ export function storeOf(name: string): Store {
   };
   return {
     ensureBucket: async (bucket) => worldOf(name).ensureBucket(bucket.name),
+    removeBucket: async (bucket) => worldOf(name).removeBucket(bucket.name),
     signPut: notHere,
     signGet: notHere,
     look: async (place) => worldOf(name).look(place),

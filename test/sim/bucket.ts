@@ -27,6 +27,8 @@ export class SimS3 {
   readonly objects = new Map<string, { lengthBytes: number; sha256Hex: string }>();
   /** What plans promised, whether or not it was ever PUT. */
   readonly announced = new Map<string, { lengthBytes: number; sha256Hex: string }>();
+  /** In which bucket a key is. */
+  readonly #bucketOf = new Map<string, string>();
   readonly #time: Time;
   onErase: ((key: string) => void) | undefined;
 
@@ -38,6 +40,7 @@ export class SimS3 {
   put(url: string): "stored" | "exists" | "refused" {
     const asked = JSON.parse(url) as Url;
     if (this.#time.nowMs > asked.untilMs) return "refused";
+    if (!this.buckets.has(this.#bucketOf.get(asked.key) ?? "")) return "refused";
     if (this.objects.has(asked.key)) return "exists";
     this.objects.set(asked.key, { lengthBytes: asked.lengthBytes, sha256Hex: asked.sha256Hex });
     return "stored";
@@ -49,7 +52,8 @@ export class SimS3 {
     return object ? { end: "found", ...object } : { end: "absent" };
   }
 
-  #announce({ key, lengthBytes, sha256Hex }: PutContent): object {
+  #announce({ bucket, key, lengthBytes, sha256Hex }: PutContent): object {
+    this.#bucketOf.set(key, bucket);
     this.announced.set(key, { lengthBytes, sha256Hex });
     return {};
   }
@@ -69,6 +73,13 @@ export class SimS3 {
           const owner = this.buckets.get(name) ?? wallet;
           this.buckets.set(name, owner);
           return { end: owner === wallet ? ("ready" as const) : ("taken" as const) };
+        })) ?? unknown,
+      removeBucket: async ({ name }) =>
+        (await ask("remove bucket", () => {
+          const keys = [...this.objects.keys()].filter((key) => this.#bucketOf.get(key) === name);
+          if (keys.length > 0) return { end: "occupied" as const, keys };
+          this.buckets.delete(name);
+          return { end: "gone" as const };
         })) ?? unknown,
       signPut: async (target: PutTarget) => ({
         ...this.#announce(target),

@@ -37,7 +37,11 @@ export async function ensureBucket(s3: S3Client, bucket: Bucket): Promise<End> {
   return { end: "unknown", detail: `CreateBucket answered ${created.status} ${created.code}` };
 }
 
-async function ownerOf(s3: S3Client, bucket: Bucket): Promise<"ours" | "taken" | "untagged" | "absent" | End> {
+/** Whose it is, by its tag; or that S3 did not say. */
+export async function ownerOf(
+  s3: S3Client,
+  bucket: Omit<Bucket, "intended">,
+): Promise<"ours" | "taken" | "untagged" | "absent" | Extract<End, { end: "unknown" }>> {
   const answer = await s3.send({ method: "GET", region: bucket.region, bucket: bucket.name, query: { tagging: "" } });
   if (answer.ok) {
     const tag = new RegExp(`<Key>${WALLET_TAG}</Key>\\s*<Value>([^<]*)</Value>`).exec(answer.body)?.[1];

@@ -1,19 +1,20 @@
 /** The Store port on S3: presigned bounds on the way in, short URLs on the way out, and answers with three ends. */
-import { XMLParser } from "fast-xml-parser";
-import * as z from "zod";
 import { bytesToBase64 } from "#contract/base64";
 import { hexToBytes } from "#contract/bytes";
 import type { GetTarget, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
 import type { BytesIn } from "../../flow/ports.ts";
 import { ensureBucket } from "./bucket.ts";
 import { S3Client, type S3Config } from "./client.ts";
+import { list } from "./list.ts";
 import { look } from "./look.ts";
 import { abortAll, abortParts, assemble, beginParts, listParts, signPart } from "./parts.ts";
+import { removeBucket } from "./remove-bucket.ts";
 
 export function openStore(config: S3Config): Store & BytesIn {
   const s3 = new S3Client(config);
   return {
     ensureBucket: (bucket) => ensureBucket(s3, bucket),
+    removeBucket: (bucket) => removeBucket(s3, bucket),
     signPut: (target) => signPut(s3, target),
     put: (content, bytes) => put(s3, content, bytes),
     signGet: (target) => signGet(s3, target),
@@ -85,43 +86,5 @@ async function erase(s3: S3Client, place: ObjectPlace) {
   return {
     end: "unknown" as const,
     detail: answer.ok === undefined ? answer.detail : `DeleteObject answered ${answer.status} ${answer.code}`,
-  };
-}
-
-const Listing = z.object({
-  ListBucketResult: z.object({
-    IsTruncated: z.enum(["true", "false"]),
-    Contents: z.array(z.object({ Key: z.string(), Size: z.string(), LastModified: z.string() })).default([]),
-  }),
-});
-const parser = new XMLParser({ parseTagValue: false, isArray: (name) => name === "Contents" });
-
-async function list(s3: S3Client, page: Parameters<Store["list"]>[0]): ReturnType<Store["list"]> {
-  const answer = await s3.send({
-    method: "GET",
-    region: page.region,
-    bucket: page.bucket,
-    query: {
-      "list-type": "2",
-      "encoding-type": "url",
-      "max-keys": String(page.maxKeys),
-      prefix: page.prefix,
-      ...(page.startAfter === undefined ? {} : { "start-after": page.startAfter }),
-    },
-  });
-  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
-  // The sweep removed an emptied bucket: nothing is listed, which is the truth.
-  if (!answer.ok && answer.code === "NoSuchBucket") return { end: "done", entries: [], truncated: false };
-  if (!answer.ok && answer.status === 400) return { end: "refused", detail: answer.code };
-  if (!answer.ok) return { end: "unknown", detail: `ListObjectsV2 answered ${answer.status} ${answer.code}` };
-  const { ListBucketResult: result } = Listing.parse(parser.parse(answer.body));
-  return {
-    end: "done",
-    entries: result.Contents.map((entry) => ({
-      key: decodeURIComponent(entry.Key.replaceAll("+", " ")),
-      sizeBytes: Number(entry.Size),
-      lastModified: entry.LastModified,
-    })),
-    truncated: result.IsTruncated === "true",
   };
 }
