@@ -42,12 +42,19 @@ export const IDEMPOTENCY_KEY_CHARS_MAX = 255;
 /** Envelope overhead that a `gb` quote leaves room for: 12 bytes nonce and 16 bytes tag of the old format. */
 export const OLD_ENVELOPE_BYTES = 28;
 
-/** A superseded rate card is honoured for one hour, so a quote lives one hour. */
+/** A superseded rate card is honoured for one hour, so a quote lives one hour. Who last told its price had seen it a little before. */
 export const QUOTE_TTL_S = 3_600;
 /** An agent that holds a thousand open quotes is broken, not busy. */
 export const OPEN_QUOTES_PER_WALLET_MAX = 1_000;
 /** An estimate of more than a petabyte is nobody's; AWS's last tier begins far below. */
 export const ESTIMATE_BYTES_MAX = 1e15;
+/** How long a machine of the edge sells by the cards it has read, and for how long at most while the shelf does not answer. */
+export const CARDS_FRESH_S = 10;
+export const CARDS_STALE_MAX_S = 600;
+export const CARD_HONOURED_S = QUOTE_TTL_S + CARDS_STALE_MAX_S + CARDS_FRESH_S;
+/** AWS's prices change a few times a year; once a day is often enough, and sooner than this on demand is a loop. */
+export const CARD_REFRESH_S = 86_400;
+export const CARD_REFRESH_MIN_S = 600;
 /** Rate cards older than this are no basis for a promise. */
 export const RATE_CARD_AGE_MAX_S = 7 * 86_400;
 

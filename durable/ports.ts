@@ -124,6 +124,17 @@ export interface Rates {
   current(nowMs: number): Promise<CardsNow | Refusal>;
 }
 
+/** A card as the shelf hands it out; the current one has no end. Times in milliseconds. */
+export interface ShelvedCard {
+  readonly card: RateCard;
+  readonly honouredUntilMs: number | undefined;
+}
+
+/** Where cards are kept: the newest first, then those that are honoured still; none when no card was ever taken. */
+export interface CardShelf {
+  cards(): Promise<ShelvedCard[]>;
+}
+
 export type Taken =
   | { readonly end: "done"; readonly regions: Readonly<Record<string, RegionRates>> }
   | { readonly end: "unknown"; readonly detail: string };

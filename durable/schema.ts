@@ -153,12 +153,29 @@ const RELAYER_MIGRATIONS: readonly string[] = [
   `,
 ];
 
+const RATES_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+  -- Every card that was ever sold by; leases name them. One is current.
+  CREATE TABLE cards (
+    version TEXT PRIMARY KEY, card TEXT NOT NULL, taken_ms INTEGER NOT NULL, superseded_ms INTEGER
+  ) WITHOUT ROWID;
+  CREATE UNIQUE INDEX one_current ON cards ((superseded_ms IS NULL)) WHERE superseded_ms IS NULL;
+  CREATE INDEX cards_by_end ON cards (superseded_ms);
+  `,
+];
+
 export function migrateWallet(storage: DurableObjectStorage): void {
   migrate(storage, WALLET_MIGRATIONS);
 }
 
 export function migrateRelayer(storage: DurableObjectStorage): void {
   migrate(storage, RELAYER_MIGRATIONS);
+}
+
+export function migrateRates(storage: DurableObjectStorage): void {
+  migrate(storage, RATES_MIGRATIONS);
 }
 
 function migrate(storage: DurableObjectStorage, migrations: readonly string[]): void {

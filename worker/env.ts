@@ -8,10 +8,13 @@ import { firstIssue, type Network, networkOf } from "#contract/x402";
 import { revertReason } from "#rules/revert";
 import { dispatch } from "../durable/dispatch.ts";
 import type { RelayerPorts } from "../durable/lane-ports.ts";
-import type { Chain, Clock, Forecasts, Policy } from "../durable/ports.ts";
+import type { Chain, Clock, Forecasts, Policy, Rates } from "../durable/ports.ts";
+import type { RatesObject, RatesPorts } from "../durable/rates.ts";
 import type { RelayerObject } from "../durable/relayer.ts";
 import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
+import { openCalculator } from "./adapters/aws/calculator.ts";
 import { NO_FORECASTS, openForecasts } from "./adapters/aws/cost-explorer.ts";
+import { openPriceList } from "./adapters/aws/price-list.ts";
 import { openSecrets } from "./adapters/aws-secrets.ts";
 import { type ContractSigned, openContractSigned } from "./adapters/base/contract-wallet.ts";
 import { buildBatch, buildCancel, buildSettlement } from "./adapters/base-transactions.ts";
@@ -29,6 +32,7 @@ import type { Ports, Receipts, WalletRemote } from "./flow/ports.ts";
 export interface Env {
   readonly WALLET: DurableObjectNamespace<WalletObject>;
   readonly RELAYER: DurableObjectNamespace<RelayerObject>;
+  readonly RATES: DurableObjectNamespace<RatesObject>;
   /** Optional: a deployment may leave the counting to what stands in front of it. */
   readonly RATE?: RateLimit;
 }
@@ -95,6 +99,8 @@ interface Opened {
   readonly facilitator: Chain | undefined;
   readonly contractSigned: ContractSigned;
   readonly receipts: Receipts | undefined;
+  /** Remembers, for seconds, what the shelf said. */
+  readonly rates: Rates;
 }
 
 const openedBy = new WeakMap<object, Opened>();
@@ -120,6 +126,7 @@ function parse(env: Env): Opened {
     relayers: new Map((settings.RELAYERS ?? []).map((entry) => keyPlaceOf("RELAYERS", entry))),
     facilitator: facilitatorOf(settings, network),
     contractSigned: openContractSigned(network, settings.RPC_URLS),
+    rates: ratesOf(env, settings),
     receipts: settings.RECEIPTS === undefined ? undefined : receiptsOf(settings, settings.RECEIPTS),
     policy: {
       payTo: settings.PAY_TO,
@@ -176,6 +183,31 @@ function pricingOf({ PRICING_ENDPOINT, PRICING_ACCESS_KEY_ID, PRICING_SECRET_ACC
   return { endpoint: PRICING_ENDPOINT, credentials };
 }
 
+/** The one object that keeps the cards; without credentials for prices there is nothing to keep. */
+function ratesOf(env: Env, settings: Settings): Rates {
+  const atAws = settings.S3_ENDPOINT === undefined;
+  if (pricingOf(settings) === undefined) {
+    if (atAws) throw new Misconfigured("PRICING_ACCESS_KEY_ID and PRICING_SECRET_ACCESS_KEY must be set: S3 is AWS's");
+    return openRates({ anyAge: true });
+  }
+  // A store of one's own has no AWS price that could change under an old card.
+  return openRates({ anyAge: !atAws, shelf: { cards: () => env.RATES.getByName("rates").cards() } });
+}
+
+export function openRatesPorts(env: Env): RatesPorts {
+  const { settings, policy } = open(env);
+  const pricing = pricingOf(settings);
+  const newToken = () => crypto.randomUUID();
+  const sources =
+    pricing === undefined
+      ? []
+      : [
+          openCalculator({ ...pricing, accountId: settings.AWS_ACCOUNT_ID, pause, newToken }),
+          openPriceList({ ...pricing, pause }),
+        ];
+  return { clock, sources, regions: policy.regions };
+}
+
 function forecastsOf({ settings }: Opened): Forecasts {
   const pricing = pricingOf(settings);
   return pricing === undefined ? NO_FORECASTS : openForecasts(pricing);
@@ -202,8 +234,7 @@ export function openPorts(env: Env): Ports {
     policy: opened.policy,
     chain: chainOf(env, opened),
     store: storeOf(opened),
-    // A store of one's own has no AWS price that could change under the checked-in card.
-    rates: openRates(settings.S3_ENDPOINT !== undefined),
+    rates: opened.rates,
     publicUrl: settings.PUBLIC_URL,
     tickets: openTickets(settings.TICKET_KEY),
     wallet: (address) => env.WALLET.getByName(address) as unknown as WalletRemote,

@@ -1,7 +1,8 @@
 /** Front door: the app, and the object classes with their ports plugged in. */
+import { RatesObject } from "../durable/rates.ts";
 import { RelayerObject } from "../durable/relayer.ts";
 import { WalletObject } from "../durable/wallet.ts";
-import { admit, type Env, openPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
+import { admit, type Env, openPorts, openRatesPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
 import { routes } from "./http.ts";
 
 export class WalletDO extends WalletObject<Env> {
@@ -13,6 +14,12 @@ export class WalletDO extends WalletObject<Env> {
 export class RelayerDO extends RelayerObject<Env> {
   protected openPorts(address: string) {
     return openRelayerPorts(this.env, address);
+  }
+}
+
+export class RatesDO extends RatesObject<Env> {
+  protected openPorts() {
+    return openRatesPorts(this.env);
   }
 }
 

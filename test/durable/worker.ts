@@ -1,6 +1,7 @@
 /** The shipped objects with the tests' world plugged in. This entry is never deployed. */
 import { networkOf } from "#contract/x402";
 import type { RelayerPorts } from "../../durable/lane-ports.ts";
+import { RatesObject, type RatesPorts } from "../../durable/rates.ts";
 import { RelayerObject } from "../../durable/relayer.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
 import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
@@ -51,6 +52,15 @@ export class RelayerDO extends RelayerObject<Cloudflare.Env> {
         cancel: (self, nonce, fees) => buildCancel(network, self, nonce, fees),
       },
     };
+  }
+}
+
+export class RatesDO extends RatesObject<Cloudflare.Env> {
+  protected openPorts(): RatesPorts {
+    const name = this.ctx.id.name ?? "";
+    const { closed, sources, regions } = worldOf(name);
+    if (closed) throw new Error("this deployment lacks a setting");
+    return { clock: clockOf(name), sources, regions };
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   Clock,
   ObjectPlace,
   PartsPlace,
+  PriceSource,
   Recheck,
   Removed,
   SettlementEnd,
@@ -36,6 +37,9 @@ export interface World {
   feeCeilingWei: bigint;
   /** Polling takes this world's time, not the wall's. */
   pause: (ms: number) => Promise<void>;
+  /** Where the rates object takes its prices, and for which regions. */
+  sources: PriceSource[];
+  regions: string[];
   /** Ends the relayer the hard way once its writes are on disk. */
   crash: (() => Promise<void>) | undefined;
 }
@@ -66,6 +70,8 @@ export function worldOf(name: string): World {
       world.aheadMs += ms;
       await new Promise((resolve) => setTimeout(resolve, 1));
     },
+    sources: [],
+    regions: ["us-east-1"],
     crash: undefined,
   };
   worlds.set(name, world);

@@ -16,7 +16,7 @@ let directory: string;
 let stack: Stack;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "live-test-"));
-  const ports = { edge: 0, s3: 0, chain: 0, secrets: 0 };
+  const ports = { edge: 0, s3: 0, chain: 0, secrets: 0, pricing: 0 };
   const edgeVars = { RECEIPTS: `0x${"a".repeat(40)}=${RELAYER_SECRET}` };
   stack = await startStack({ stateDirectory: join(directory, "state"), ports, edgeVars });
 });

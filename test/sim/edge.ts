@@ -133,7 +133,7 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     clock: { nowMs: () => parts.time.nowMs },
     chain: chainFor(actor, parts),
     store: parts.s3.storeFor(actor, parts.io),
-    rates: openRates(true),
+    rates: openRates({ anyAge: true }),
     policy: parts.policy,
     network: NETWORK,
     publicUrl: "https://edge.sim",

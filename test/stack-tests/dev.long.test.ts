@@ -16,7 +16,7 @@ const dev = fileURLToPath(new URL("../stack/dev.ts", import.meta.url));
 
 const readySchema = z.object({
   ready: z.literal(true),
-  urls: z.object({ edge: z.url(), s3: z.url(), chain: z.url(), secrets: z.url() }),
+  urls: z.object({ edge: z.url(), s3: z.url(), chain: z.url(), secrets: z.url(), pricing: z.url() }),
   chainIdentity: z.string(),
   usdc: z.custom<Address>(),
   wallet: z.object({ address: z.custom<Address>(), keyFile: z.string() }),
@@ -124,6 +124,7 @@ test("a second start finds the data of the first; Ctrl-C leaves nothing running"
     PUBLIC_URL: one.urls.edge,
     S3_ENDPOINT: one.urls.s3,
     SECRETS_ENDPOINT: one.urls.secrets,
+    PRICING_ENDPOINT: one.urls.pricing,
     PAY_TO: one.payTo,
     RELAYERS: `${one.relayerAddress}=mnemospark/relayer-private-key`,
   });

@@ -8,12 +8,13 @@ import { StackFailure, sentenceOf } from "./failure.ts";
 import { choosePorts, DOORS, PORT_NAMES } from "./ports.ts";
 import { type Stack, startStack } from "./stack.ts";
 
-const HELP = `Runs mnemospark on this machine: a chain with real USDC, S3, Secrets Manager and the edge.
+const HELP = `Runs mnemospark on this machine: a chain with real USDC, S3, Secrets Manager, AWS's
+prices and the edge.
 Nothing leaves the machine and nothing costs money.
 
   npm run dev                          start, or go on where the last run stopped
   npm run dev -- --reset               throw away the local data and begin anew
-  npm run dev -- --port-base 9700      edge 9700, S3 9701, chain 9702, Secrets Manager 9703
+  npm run dev -- --port-base 9700      edge 9700, S3 9701, chain 9702, Secrets Manager 9703, prices 9704
 
 Options
   --state DIR        where the data is kept (default .local)
@@ -22,7 +23,7 @@ ${PORT_NAMES.map((name) => {
   const { flag, who, usual, variable } = DOORS[name];
   return `  ${`${flag} N`.padEnd(18)} port of ${who} (default ${usual}; also ${variable}); 0 picks a free one`;
 }).join("\n")}
-  --port-base N      the four ports counted from N (also MNEMOSPARK_PORT_BASE)
+  --port-base N      the five ports counted from N (also MNEMOSPARK_PORT_BASE)
   --edge-config F    another wrangler.toml for the edge (--s3-config F for S3)
   --json             print one line of JSON when ready, and nothing else
   --help             print this
@@ -74,6 +75,7 @@ mnemospark is running on this machine.
   S3               ${urls.s3}
   chain            ${urls.chain}  (chain ${stack.chain.chainId}, USDC ${stack.chain.usdc})
   Secrets Manager  ${urls.secrets}
+  prices           ${urls.pricing}
 
   wallet           ${wallet.address}
   balance          ${balance} USDC, no ether (it needs none)

@@ -8,7 +8,13 @@ import { chainClient } from "./chain/client.ts";
 import { isHeld } from "./lock.ts";
 
 const note = z.object({
-  urls: z.object({ edge: z.string(), s3: z.string(), chain: z.string(), secrets: z.string() }),
+  urls: z.object({
+    edge: z.string(),
+    s3: z.string(),
+    chain: z.string(),
+    secrets: z.string(),
+    pricing: z.string(),
+  }),
   payTo: z.custom<Address>((value) => typeof value === "string" && /^0x[0-9a-fA-F]{40}$/.test(value)),
 });
 type Note = z.infer<typeof note>;

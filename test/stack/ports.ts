@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import { StackFailure } from "./failure.ts";
 
-export type PortName = "edge" | "s3" | "chain" | "secrets";
+export type PortName = "edge" | "s3" | "chain" | "secrets" | "pricing";
 export type Ports = Readonly<Record<PortName, number>>;
 
 interface Door {
@@ -21,9 +21,10 @@ export const DOORS: Readonly<Record<PortName, Door>> = {
   s3: { who: "the S3 server", flag: "--s3-port", variable: "MNEMOSPARK_S3_PORT", usual: 9000 },
   chain: { who: "the chain", flag: "--chain-port", variable: "MNEMOSPARK_CHAIN_PORT", usual: 8545 },
   secrets: { who: "Secrets Manager", flag: "--secrets-port", variable: "MNEMOSPARK_SECRETS_PORT", usual: 9001 },
+  pricing: { who: "AWS's prices", flag: "--pricing-port", variable: "MNEMOSPARK_PRICING_PORT", usual: 9002 },
 };
 
-export const PORT_NAMES: readonly PortName[] = ["edge", "s3", "chain", "secrets"];
+export const PORT_NAMES: readonly PortName[] = ["edge", "s3", "chain", "secrets", "pricing"];
 const BASE = { flag: "--port-base", variable: "MNEMOSPARK_PORT_BASE" };
 const HIGHEST = 65_535;
 
@@ -50,7 +51,13 @@ export function choosePorts({ flags, variables }: PortWishes): Ports {
       door.usual
     );
   };
-  return { edge: choose("edge"), s3: choose("s3"), chain: choose("chain"), secrets: choose("secrets") };
+  return {
+    edge: choose("edge"),
+    s3: choose("s3"),
+    chain: choose("chain"),
+    secrets: choose("secrets"),
+    pricing: choose("pricing"),
+  };
 }
 
 function numberFrom(source: string, text: string | undefined): number | undefined {

@@ -14,6 +14,7 @@ export interface Urls {
   readonly s3: string;
   readonly chain: string;
   readonly secrets: string;
+  readonly pricing: string;
 }
 
 export interface WorkerInputs {
@@ -23,7 +24,8 @@ export interface WorkerInputs {
 
 export function urlsOf(ports: Ports): Urls {
   const url = (port: number) => `http://127.0.0.1:${port}`;
-  return { edge: url(ports.edge), s3: url(ports.s3), chain: url(ports.chain), secrets: url(ports.secrets) };
+  const { edge, s3, chain, secrets, pricing } = ports;
+  return { edge: url(edge), s3: url(s3), chain: url(chain), secrets: url(secrets), pricing: url(pricing) };
 }
 
 export function edgeInputs(keys: Keys, urls: Urls, chain: { chainId: number; identity: string }): WorkerInputs {
@@ -42,6 +44,7 @@ export function edgeInputs(keys: Keys, urls: Urls, chain: { chainId: number; ide
       S3_ENDPOINT: urls.s3,
       SECRETS_ENDPOINT: urls.secrets,
       SECRETS_REGION: REGION,
+      PRICING_ENDPOINT: urls.pricing,
       PUBLIC_URL: urls.edge,
     },
     secrets: {
@@ -49,6 +52,8 @@ export function edgeInputs(keys: Keys, urls: Urls, chain: { chainId: number; ide
       S3_SECRET_ACCESS_KEY: keys.s3.secretAccessKey,
       SECRETS_ACCESS_KEY_ID: keys.secretsManager.accessKeyId,
       SECRETS_SECRET_ACCESS_KEY: keys.secretsManager.secretAccessKey,
+      PRICING_ACCESS_KEY_ID: keys.pricing.accessKeyId,
+      PRICING_SECRET_ACCESS_KEY: keys.pricing.secretAccessKey,
       TICKET_KEY: keys.ticketKey,
     },
   };

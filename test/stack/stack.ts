@@ -1,5 +1,5 @@
 /**
- * The whole local stack: chain, S3, Secrets Manager, edge; started in that order, stopped in the other.
+ * The whole local stack: chain, S3, Secrets Manager, AWS's prices, edge; started in that order, stopped in the other.
  */
 import { appendFileSync, existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -10,6 +10,7 @@ import { StackFailure } from "./failure.ts";
 import { announce, withdraw } from "./join.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { choosePorts, type Ports, takePorts } from "./ports.ts";
+import { type PricingServer, startPricing } from "./pricing/server.ts";
 import { type Child, type Family, startFamily } from "./processes.ts";
 import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
 import {
@@ -73,6 +74,7 @@ interface Started {
   lock?: Lock;
   chain?: Chain;
   secretsManager?: SecretsManager;
+  pricing?: PricingServer;
 }
 
 const WALLET_MICRO_USDC = parseUnits("100", 6);
@@ -128,6 +130,9 @@ async function startParts(options: StackOptions, started: Started): Promise<Stac
   tell(`Secrets Manager  ${urls.secrets}`);
   started.secretsManager = await startSecrets(ports.secrets, keys, paths);
 
+  tell(`prices           ${urls.pricing}`);
+  started.pricing = await startPrices(ports.pricing, keys, paths);
+
   tell(`edge             ${urls.edge}`);
   const inputs = edgeInputs(keys, urls, chain);
   const vars = { ...inputs.vars, ...options.edgeVars };
@@ -153,8 +158,9 @@ async function startParts(options: StackOptions, started: Started): Promise<Stac
   };
 }
 
-async function stopParts({ family, lock, chain, secretsManager }: Started): Promise<void> {
+async function stopParts({ family, lock, chain, secretsManager, pricing }: Started): Promise<void> {
   await family.child("edge")?.stop();
+  await pricing?.stop();
   await secretsManager?.stop();
   await family.child("s3")?.stop();
   await chain?.stop();
@@ -180,14 +186,22 @@ async function fundAccounts(chain: Chain, keys: Keys): Promise<void> {
   if (microUsdc < WALLET_LOW_MICRO_USDC) await chain.fund(wallet, WALLET_MICRO_USDC - microUsdc);
 }
 
+function startPrices(port: number, keys: Keys, paths: StatePaths): Promise<PricingServer> {
+  const log = logInto(join(paths.logs, "pricing.log"));
+  return startPricing({ port, credentials: keys.pricing, accountId: ACCOUNT_ID, log });
+}
+
+const logInto = (file: string) => (line: string) =>
+  appendFileSync(file, `${new Date().toISOString()} ${line}\n`, { mode: 0o600 });
+
 function startSecrets(port: number, keys: Keys, paths: StatePaths): Promise<SecretsManager> {
-  const logFile = join(paths.logs, "secrets-manager.log");
+  const log = logInto(join(paths.logs, "secrets-manager.log"));
   return startSecretsManager({
     port,
     secrets: { [RELAYER_SECRET]: keys.relayer, [RECEIPT_SECRET]: keys.receipts },
     credentials: keys.secretsManager,
     region: REGION,
     accountId: ACCOUNT_ID,
-    log: (line) => appendFileSync(logFile, `${new Date().toISOString()} ${line}\n`, { mode: 0o600 }),
+    log,
   });
 }

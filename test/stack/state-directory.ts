@@ -73,6 +73,7 @@ export function keysOf(paths: StatePaths) {
     ticketKey: kept(paths, "ticket", randomHex(32)),
     s3: credentials("s3"),
     secretsManager: credentials("secrets-manager"),
+    pricing: credentials("pricing"),
   };
 }
 

@@ -28,8 +28,10 @@ const REGION = "us-east-1";
 const BATCH_MAX = 25;
 const PAGE_MAX = 300;
 const ESTIMATES_PAGE_MAX = 25;
-const POLLS_MAX = 60;
-const POLL_MS = 2_000;
+const POLLS_MAX = 40;
+/** Between two looks: growing, since small estimates are worked out at once and AWS counts requests. */
+const POLL_MS = 500;
+const POLL_MAX_MS = 4_000;
 /** Estimates of ours carry this name; one that is older than an hour was left behind by a run that died. */
 const NAME = "mnemospark-rates-";
 const LEFT_BEHIND_S = 3_600;
@@ -187,7 +189,7 @@ class Run {
       if (status === "VALID") return;
       if (status !== "UPDATING")
         throw new NotTaken(`the estimate is ${status}: ${failureMessage ?? "no reason given"}`);
-      await this.#config.pause(POLL_MS);
+      await this.#config.pause(Math.min(POLL_MS * (poll + 1), POLL_MAX_MS));
     }
     throw new NotTaken("the estimate was not worked out in time");
   }
