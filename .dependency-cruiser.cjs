@@ -57,9 +57,15 @@ module.exports = {
       "a dialect over a store, of use to nobody's business",
     ),
     room(
+      "page",
+      "^worker/page/(?!build\\.mjs$)",
+      ["worker/page/", "contract/", ...npm("age-encryption")],
+      "the browser view runs in somebody's browser: it sees the contract, as a client does, and nothing of the edge",
+    ),
+    room(
       "door",
-      "^worker/(http|door)\\.ts$",
-      ["worker/door\\.ts$", "worker/flow/", "contract/", ...npm("hono")],
+      "^worker/(http|door|app-page)\\.ts$",
+      ["worker/(door|app-page)\\.ts$", "worker/flow/", "contract/", ...npm("hono")],
       "HTTP, and nothing behind it",
     ),
     room(
@@ -71,7 +77,7 @@ module.exports = {
     room(
       "front-door",
       "^worker/index\\.ts$",
-      ["worker/(http|env)\\.ts$", "durable/"],
+      ["worker/(http|env)\\.ts$", "worker/page\\.built\\.json$", "durable/"],
       "the app and the object classes",
     ),
     room(
@@ -110,7 +116,7 @@ module.exports = {
     {
       name: "no-dev-dependency-shipped",
       severity: "error",
-      from: { path: "^(contract|durable|worker|client-plugin)/" },
+      from: { path: "^(contract|durable|worker|client-plugin)/", pathNot: "^worker/page/build\\.mjs$" },
       to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["type-only"] },
     },
   ],

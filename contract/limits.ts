@@ -69,6 +69,13 @@ export const SIWX_SKEW_S = 30;
 /** A read session: long enough for one task of an agent, short enough to lose. */
 export const SESSION_TTL_S = 900;
 
+/** A browser code is opened by hand, seconds after it was printed. */
+export const BROWSER_CODE_TTL_S = 300;
+/** A browser session: long enough to look through a list, short enough on a machine somebody leaves. */
+export const BROWSER_SESSION_TTL_S = 1_800;
+/** Codes, and sessions, that a wallet has open at once; a newer one replaces the oldest. */
+export const BROWSER_GRANTS_MAX = 20;
+
 /** x402 `maxTimeoutSeconds` we ask for. */
 export const PAYMENT_TIMEOUT_S = 120;
 /** An authorization must outlive the settlement itself: a few blocks and a slow endpoint. */

@@ -20,6 +20,19 @@ import {
 } from "./api.ts";
 import { GUIDANCE, UPLOAD_EXAMPLE } from "./bazaar.ts";
 import {
+  BrowserCodeReply,
+  BrowserCodeRequest,
+  BrowserDownloadRequest,
+  BrowserListReply,
+  BrowserListRequest,
+  BrowserRevokeReply,
+  BrowserRevokeRequest,
+  BrowserSession,
+  BrowserSignOutReply,
+  BrowserSignOutRequest,
+  BrowserTradeRequest,
+} from "./browser.ts";
+import {
   RatesReply,
   StorageEstimateReply,
   StorageEstimateRequest,
@@ -39,7 +52,7 @@ import { PaymentReply, PendingReply, SettleReply, SettleRequest } from "./settli
 import { PartsReply, PartsRequest } from "./upload.ts";
 import type { Requirements } from "./x402.ts";
 
-type Means = "proof" | "siwx" | "session" | "ticket" | "payment";
+type Means = "proof" | "siwx" | "session" | "ticket" | "payment" | "browser";
 
 interface Operation {
   readonly methods: readonly ("get" | "post" | "delete")[];
@@ -148,6 +161,54 @@ export const OPERATIONS: readonly Operation[] = [
     by: ["proof"],
   },
   {
+    methods: ["post"],
+    path: "/storage/ls-web/session",
+    summary: "A one-use link to the browser view",
+    request: BrowserCodeRequest,
+    reply: BrowserCodeReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["post"],
+    path: "/storage/ls-web/revoke",
+    summary: "End every link and every session of the browser view",
+    request: BrowserRevokeRequest,
+    reply: BrowserRevokeReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["post"],
+    path: "/app/session",
+    summary: "Browser view: trade a code for a session cookie",
+    request: BrowserTradeRequest,
+    reply: BrowserSession,
+    by: [],
+  },
+  {
+    methods: ["post"],
+    path: "/app/list",
+    summary: "Browser view: list the session's objects",
+    request: BrowserListRequest,
+    reply: BrowserListReply,
+    by: ["browser"],
+  },
+  {
+    methods: ["post"],
+    path: "/app/download",
+    summary: "Browser view: a URL to download one object",
+    request: BrowserDownloadRequest,
+    reply: DownloadReply,
+    by: ["browser"],
+  },
+  {
+    methods: ["post"],
+    path: "/app/sign-out",
+    summary: "Browser view: end the session",
+    request: BrowserSignOutRequest,
+    reply: BrowserSignOutReply,
+    by: ["browser"],
+  },
+  {
     methods: ["get"],
     path: "/auth/challenge",
     summary: "A sign-in challenge for one method and path",
@@ -183,6 +244,7 @@ const SCHEMES = {
   },
   session: { type: "http", scheme: "bearer", description: "Token of POST /auth/session" },
   ticket: { type: "apiKey", in: "header", name: "X-Mnemospark-Ticket", description: "Opens one order" },
+  browser: { type: "apiKey", in: "cookie", name: "__Host-mnemospark", description: "Cookie of POST /app/session" },
   payment: { type: "apiKey", in: "header", name: "PAYMENT-SIGNATURE", description: "x402 v2 payment" },
 } as const;
 

@@ -127,6 +127,13 @@ const WALLET_MIGRATIONS: readonly string[] = [
   CREATE INDEX orders_live ON orders (region) WHERE state IN ('paying', 'paid', 'stored');
   CREATE INDEX erasures_by_bucket ON erasures (bucket);
   `,
+  `
+  -- The browser view: one-use codes, and the sessions they were traded for. The SHA-256 of either, never what opens.
+  CREATE TABLE browser_grants (
+    hash TEXT PRIMARY KEY, kind TEXT NOT NULL, agent_id TEXT NOT NULL, prefix TEXT, region TEXT,
+    created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -6,6 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
+import { type BrowserStep, browse } from "./browser.ts";
 import { offerOf, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
@@ -265,6 +266,11 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   finishEmptied(bucket: Emptied, removed: Removed): void {
     this.#transact((tx) => finishEmptied(tx, bucket, removed));
+  }
+
+  /** Codes and sessions of the browser view. */
+  browser(proof: ProofUse | undefined, step: BrowserStep) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? browse(tx, step));
   }
 
   override async alarm(): Promise<void> {

@@ -22,6 +22,7 @@ import { openChain } from "./adapters/base-usdc.ts";
 import { openFacilitator } from "./adapters/facilitator.ts";
 import { openRates } from "./adapters/rate-card.ts";
 import { openReceipts } from "./adapters/receipts.ts";
+import { browserOrigins } from "./adapters/s3/client.ts";
 import { openStore } from "./adapters/s3/store.ts";
 import { openSeals } from "./adapters/seals.ts";
 import { digestOf, recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
@@ -236,6 +237,7 @@ export function openPorts(env: Env): Ports {
     store: storeOf(opened),
     rates: opened.rates,
     publicUrl: settings.PUBLIC_URL,
+    storeOrigins: browserOrigins(settings.S3_ENDPOINT, settings.S3_REGIONS),
     tickets: openTickets(settings.TICKET_KEY),
     wallet: (address) => env.WALLET.getByName(address) as unknown as WalletRemote,
     seals: openSeals(settings.TICKET_KEY),

@@ -1,8 +1,10 @@
 /** Table of contents: one line a route, in the order of the story. */
 import { Hono } from "hono";
 import type { HealthReply } from "#contract/api";
+import { type PageFiles, pageResponse } from "./app-page.ts";
 import { headOf, inTurn, isLarge, jsonReply, problem, readCall, tooMany } from "./door.ts";
 import { challenge, session } from "./flow/auth.ts";
+import { downloadInBrowser, listInBrowser, mintCode, revokeBrowsers, signOut, tradeCode } from "./flow/browser.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
 import { openapi, wellKnown } from "./flow/discovery.ts";
@@ -21,8 +23,12 @@ import { upload } from "./flow/upload.ts";
 
 type Verb = (ports: Ports, call: Call) => Promise<Outcome>;
 
-/** `admit`: whether this client may ask now; asked before a byte of the body is read. */
-export function routes(openPorts: () => Ports, admit: (request: Request) => Promise<boolean>): Hono {
+/** `admit`: whether this client may ask now; asked before a byte of the body is read. `page`: the browser view's files. */
+export function routes(
+  openPorts: () => Ports,
+  admit: (request: Request) => Promise<boolean>,
+  page: PageFiles = {},
+): Hono {
   const app = new Hono({ strict: false });
   /** `room`: how large a body the caller may send beyond the usual, judged before it is read. */
   const on = (methods: string[], path: string, verb: Verb, room?: typeof inlineRoom) => {
@@ -59,11 +65,27 @@ export function routes(openPorts: () => Ports, admit: (request: Request) => Prom
   on(["GET", "POST"], "/storage/download", download);
   on(["POST", "DELETE"], "/storage/delete", remove);
 
+  on(["POST"], "/storage/ls-web/session", mintCode);
+  on(["POST"], "/storage/ls-web/revoke", revokeBrowsers);
+  on(["POST"], "/app/session", tradeCode);
+  on(["POST"], "/app/list", listInBrowser);
+  on(["POST"], "/app/download", downloadInBrowser);
+  on(["POST"], "/app/sign-out", signOut);
+
   on(["GET"], "/auth/challenge", challenge);
   on(["POST"], "/auth/session", session);
   on(["GET"], "/openapi.json", openapi);
   on(["GET"], "/.well-known/x402", wellKnown);
 
+  for (const path of ["/app", "/app/:file"])
+    app.get(path, async (context) => {
+      const asked = context.req.raw;
+      if (!(await admit(asked))) return tooMany(asked);
+      const name = context.req.param("file") ?? "index.html";
+      return (
+        pageResponse(page, name, openPorts().storeOrigins) ?? problem(asked, "not_found", `there is no ${name} here`)
+      );
+    });
   app.get("/healthz", async (context) => context.json(await health(openPorts())));
   app.all("/healthz", (context) =>
     problem(context.req.raw, "method_not_allowed", `${context.req.method} is not for /healthz; wanted GET`),

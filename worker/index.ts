@@ -4,6 +4,7 @@ import { RelayerObject } from "../durable/relayer.ts";
 import { WalletObject } from "../durable/wallet.ts";
 import { admit, type Env, openPorts, openRatesPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
 import { routes } from "./http.ts";
+import page from "./page.built.json";
 
 export class WalletDO extends WalletObject<Env> {
   protected openPorts() {
@@ -28,6 +29,7 @@ export default {
     return routes(
       () => openPorts(env),
       (asked) => admit(env, asked),
+      page,
     ).fetch(request, env, context);
   },
 } satisfies ExportedHandler<Env>;

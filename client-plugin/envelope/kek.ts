@@ -7,61 +7,34 @@
  * The context (chain, wallet, object, version) is authenticated, not stored: a wrapped key moved to another object or
  * version opens nothing. One random 96-bit nonce per object is safe for 2^32 objects under one KEK (NIST SP 800-38D, 8.3).
  */
-import { createCipheriv, createDecipheriv, createHash } from "node:crypto";
-import type { Wallet } from "#contract/wallet";
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import {
+  contextFault,
+  contextDigest as digestOf,
+  isKid,
+  KEK_BYTES,
+  KEK_NONCE_BYTES,
+  KEK_STANZA,
+  kidOf,
+  type SealContext,
+  KEK_TAG_BYTES as TAG_BYTES,
+} from "#contract/sealing";
 import { decodeBase64, encodeBase64, encodeStanza, FILE_KEY_BYTES, type Header, type Stanza } from "./header.ts";
 import { EnvelopeError } from "./refusal.ts";
 
-export const KEK_BYTES = 32;
-export const KEK_NONCE_BYTES = 12;
-export const KEK_STANZA = "mnemospark-kek";
-
-const TAG_BYTES = 16;
-const KID = /^[0-9a-f]{16}$/;
-
-/** What an object is. All four must be known to open it, and must be the ones it was sealed for. */
-export interface SealContext {
-  /** EIP-155 chain id the wallet pays on. */
-  readonly chainId: number;
-  readonly wallet: Wallet;
-  readonly objectId: string;
-  /** Counts up from 1 with every new content under the same object id. */
-  readonly version: number;
-}
+export { isKid, KEK_BYTES, KEK_NONCE_BYTES, KEK_STANZA, kidOf, type SealContext };
 
 /** Finds a KEK (32 bytes) by its kid, undefined if this machine does not hold it. */
 export type KekLookup = (kid: string) => Promise<Uint8Array | undefined> | Uint8Array | undefined;
 
-/** Names a KEK without telling it: the first 16 hex digits of SHA-256("mnemospark/kid" || KEK). */
-export function kidOf(kek: Uint8Array): string {
-  return createHash("sha256").update("mnemospark/kid").update(kek).digest("hex").slice(0, 16);
-}
-
-/** True for the spelling that `kidOf` writes; anything else must not become part of a file name. */
-export function isKid(text: string): boolean {
-  return KID.test(text);
-}
-
 /**
- * SHA-256 over the fields, each as UTF-8 behind its length in 4 big-endian bytes, so no two contexts share an encoding:
- * "mnemospark/v1", chain id and version in decimal, in the order label, chain, wallet, object, version.
+ * What the wrapped key is bound to.
  * @throws EnvelopeError `bad_input`
  */
 export function contextDigest(context: SealContext): Uint8Array {
-  const { chainId, wallet, objectId, version } = context;
-  if (!Number.isSafeInteger(chainId) || chainId < 1) throw badInput("The chain id must be a positive integer.");
-  if (!Number.isSafeInteger(version) || version < 1) throw badInput("The object version must be a positive integer.");
-  if (!/^0x[0-9a-f]{40}$/.test(wallet)) throw badInput("The wallet must be a lower-case 0x address.");
-  if (objectId.length === 0 || !objectId.isWellFormed()) throw badInput("The object id must be well-formed text.");
-
-  const hash = createHash("sha256");
-  for (const field of ["mnemospark/v1", String(chainId), wallet, objectId, String(version)]) {
-    const bytes = Buffer.from(field, "utf8");
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    hash.update(length).update(bytes);
-  }
-  return hash.digest();
+  const fault = contextFault(context);
+  if (fault !== undefined) throw badInput(fault);
+  return digestOf(context);
 }
 
 /** The stanza for `fileKey` (16 bytes). `nonce` (12 bytes) must be fresh and random. */

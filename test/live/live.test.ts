@@ -5,6 +5,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { publishedApi } from "../oldclient/cases.ts";
 import { type Live, startLive } from "./stack.ts";
+import { browser } from "./suite/browser.ts";
 import { bytes } from "./suite/bytes.ts";
 import { crash } from "./suite/crash.ts";
 import { inlineUploads } from "./suite/inline.ts";
@@ -37,6 +38,7 @@ inlineUploads(live);
 publishedApi(live);
 reads(live);
 parts(live);
+browser(live);
 refusals(live);
 // Last, because the others would be cut off.
 crash(live);

@@ -136,6 +136,7 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     rates: openRates({ anyAge: true }),
     policy: parts.policy,
     network: NETWORK,
+    storeOrigins: [],
     publicUrl: "https://edge.sim",
     tickets: openTickets("11".repeat(32)),
     wallet: (address) =>

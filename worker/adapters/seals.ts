@@ -10,6 +10,7 @@ import type { SealPurpose, Seals } from "../flow/ports.ts";
 const LABELS: Record<SealPurpose, string> = {
   siwx: "mnemospark/sign-in-with-x/v1",
   session: "mnemospark/session/v1",
+  browser: "mnemospark/browser/v1",
 };
 
 export function openSeals(keyHex: string): Seals {
@@ -17,6 +18,7 @@ export function openSeals(keyHex: string): Seals {
   const keys = {
     siwx: hmac(sha256, root, utf8ToBytes(LABELS.siwx)),
     session: hmac(sha256, root, utf8ToBytes(LABELS.session)),
+    browser: hmac(sha256, root, utf8ToBytes(LABELS.browser)),
   };
   const macOf = (purpose: SealPurpose, text: string) => bytesToHex(hmac(sha256, keys[purpose], utf8ToBytes(text)));
   return {

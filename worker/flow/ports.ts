@@ -38,6 +38,7 @@ export type WalletRemote = Remote<
     | "takeDownload"
     | "beginDelete"
     | "finishErase"
+    | "browser"
   >
 >;
 
@@ -67,6 +68,8 @@ export interface Ports {
   readonly network: Network;
   /** Our own origin as clients reach it; payments name resources under it. */
   readonly publicUrl: string;
+  /** Where presigned URLs lead, as sources of a Content-Security-Policy: the only other hosts the page may speak to. */
+  readonly storeOrigins: readonly string[];
   wallet(address: Wallet): WalletRemote;
   /** Who signed; undefined when nobody did. */
   signerOf(data: TypedData, signature: `0x${string}`): Wallet | undefined;
@@ -80,7 +83,7 @@ export interface Ports {
   readonly receipts: Receipts | undefined;
 }
 
-export type SealPurpose = "siwx" | "session";
+export type SealPurpose = "siwx" | "session" | "browser";
 
 /** Proof that a text is ours: the first hex digits of a MAC, under a key of its own for each purpose. */
 export interface Seals {

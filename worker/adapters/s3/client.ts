@@ -118,6 +118,12 @@ function spaced(href: string): string {
   return href.replaceAll("+", "%20");
 }
 
+/** The hosts that presigned URLs lead to, as Content-Security-Policy spells them: buckets of AWS are subdomains. */
+export function browserOrigins(endpoint: string | undefined, regions: readonly string[]): string[] {
+  if (endpoint !== undefined) return [new URL(endpoint).origin];
+  return regions.map((region) => `https://*.s3.${region}.amazonaws.com`);
+}
+
 /** Segments are encoded, slashes are not; dot segments never get here (contract/wallet.ts refuses them). */
 function encodeKey(key: string): string {
   return key.split("/").map(encodeURIComponent).join("/");

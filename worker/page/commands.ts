@@ -1,0 +1,11 @@
+/** Commands for the client on the agent's machine, to paste there. The words are the published client's. */
+
+const quoted = (text: string) => (/^[\w.@%+,:-]+$/.test(text) ? text : `"${text.replace(/(["\\$`])/g, "\\$1")}"`);
+
+export function openCommand(wallet = "<your wallet>"): string {
+  return `mnemospark cloud ls-web wallet-address:${wallet}`;
+}
+
+export function deleteCommand(wallet: string, key: string): string {
+  return `mnemospark cloud delete wallet-address:${wallet} object-key:${quoted(key)}`;
+}
