@@ -74,7 +74,7 @@ export function priceOf(edge: string, buyer: PrivateKeyAccount, name: string, si
 export async function put(plan: UploadReply, bytes: Buffer, lie: Record<string, string> = {}): Promise<Response> {
   // fetch writes the length of its body by itself and refuses to be told.
   const { "content-length": _, ...headers } = plan.upload_headers;
-  return fetch(plan.upload_url, { method: "PUT", headers: { ...headers, ...lie }, body: bytes });
+  return fetch(plan.upload_url, { method: "PUT", headers: { ...headers, ...lie }, body: new Uint8Array(bytes) });
 }
 
 /** S3's own word for what it refused. */

@@ -4,15 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync, gzipSync } from "node:zlib";
-import type { PrivateKeyAccount } from "viem/accounts";
+import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import { BrowserCodeReply } from "#contract/browser";
 import { addrHash } from "#contract/wallet";
-import { networkOf } from "#contract/x402";
-import { Api } from "../../client-plugin/api.ts";
 import { packArchive, planArchive } from "../../client-plugin/archive/pack.ts";
-import { type Client, store } from "../../client-plugin/core.ts";
 import { loadOrCreateKek } from "../../client-plugin/keys.ts";
-import { createPayer } from "../../client-plugin/pay.ts";
+import { openClient } from "../demo/client.ts";
 import { ask, read, walletOf } from "../live/door.ts";
 import { buy, confirm, put, REGION, storeBytes } from "../live/shop.ts";
 import type { Live } from "../live/stack.ts";
@@ -39,30 +36,24 @@ export interface Scene {
   readonly s3Keys: ReadonlyMap<string, { bucket: string; key: string }>;
   /** A fresh link to the page, as ls-web gives it. */
   link(scope?: object): Promise<BrowserCodeReply>;
+  /** Ends every session, from the agent's side. */
+  revoke(): Promise<void>;
   end(): Promise<void>;
 }
 
 export async function makeScene(live: Live): Promise<Scene> {
-  const owner = live.wallet();
   const home = await mkdtemp(join(tmpdir(), "page-home-"));
-  const network = networkOf(84_532);
-  if (!network) throw new Error("invariant: Base Sepolia is served");
-  const payer = createPayer({
-    signer: owner,
-    network,
-    payTo: walletOf({ ...owner, address: live.stack.payTo }),
-    capPerCall: 1_000_000n,
-  });
-  const client: Client = {
-    api: new Api({ baseUrl: live.edge, signer: owner, chainId: 84_532, payer }),
-    home,
-    chainId: 84_532,
-  };
-  const { kek } = await loadOrCreateKek({ dir: home, wallet: client.api.wallet });
+  const key = generatePrivateKey();
+  const owner = privateKeyToAccount(key);
+  const wallet = walletOf(owner);
+  const { stack, edge } = live;
+  await stack.chain.fund(owner.address, 1_000_000n);
+  const client = await openClient({ edgeUrl: edge, chainUrl: stack.urls.chain, payTo: stack.payTo, home, key });
+  const { kek } = await loadOrCreateKek({ dir: home, wallet });
   const s3Keys = new Map<string, { bucket: string; key: string }>();
   const sealed = async (name: string, path: string, agentId = "main") => {
-    const { confirmed } = await store(client, { path, objectKey: name, agentId, region: REGION });
-    s3Keys.set(name, { bucket: confirmed.bucket_name, key: confirmed.s3_key });
+    const { stored } = await client.store({ path, objectKey: name, agentId, region: REGION });
+    s3Keys.set(name, { bucket: stored?.bucket ?? "", key: stored?.s3Key ?? "" });
   };
   const files = await makeFiles(home);
   // The first purchase makes the wallet's bucket; the others then share a block.
@@ -70,6 +61,8 @@ export async function makeScene(live: Live): Promise<Scene> {
   await Promise.all([
     sealed("north-ridge", join(files, "north-ridge")),
     sealed("embeddings-2026-11.bin", join(files, "embeddings.bin")),
+    sealed("weights-1.bin", join(files, "weights.bin")),
+    sealed("weights-2.bin", join(files, "weights.bin")),
     sealed("conversation-archive", join(files, "conversation-archive"), "scribe"),
     storeLegacy(live, owner, kek, "backup-2025.tar.gz", join(files, "field-notes-w47.md")),
     storeBytes(live.edge, owner, "public-key.asc", {
@@ -80,12 +73,19 @@ export async function makeScene(live: Live): Promise<Scene> {
   return {
     live,
     owner,
-    wallet: client.api.wallet,
-    keyFile: join(home, "keys", `${addrHash(client.api.wallet)}.key`),
+    wallet,
+    keyFile: join(home, "keys", `${addrHash(wallet)}.key`),
     s3Keys,
     link: async (scope = {}) =>
       read(BrowserCodeReply, await ask(live.edge, { path: "/storage/ls-web/session", by: owner, body: scope })),
-    end: () => rm(home, { recursive: true, force: true }),
+    revoke: async () => {
+      const said = await ask(live.edge, { path: "/storage/ls-web/revoke", by: owner, body: {} });
+      if (said.status !== 200) throw new Error(`not revoked: ${JSON.stringify(said.json)}`);
+    },
+    end: async () => {
+      client.close();
+      await rm(home, { recursive: true, force: true });
+    },
   };
 }
 
@@ -97,6 +97,7 @@ async function makeFiles(home: string): Promise<string> {
   await writeFile(join(files, "north-ridge", "ridge.png"), picture(480, 270));
   await writeFile(join(files, "north-ridge", "readings.csv"), "sensor,celsius\n1,4.2\n2,\n3,4.1\n");
   await writeFile(join(files, "north-ridge", "page.html"), PAGE_OF_A_STRANGER);
+  await writeFile(join(files, "weights.bin"), randomBytes(200_000));
   await writeFile(join(files, "embeddings.bin"), randomBytes(1_400_000));
   for (const day of ["mon", "tue", "wed"])
     await writeFile(join(files, "conversation-archive", `${day}.jsonl`), `{"role":"user","text":"hello on ${day}"}\n`);

@@ -40,7 +40,7 @@ async function shoot(
   const context = await browser.newContext({ colorScheme, viewport, locale: "en-GB" });
   const page = await context.newPage();
   await page.goto((await scene.link()).app);
-  await page.getByText("6 objects.").waitFor();
+  await page.getByText("8 objects.").waitFor();
   await act(page, scene);
   await page.screenshot({ path: join(folder, `${name}.png`) });
   await context.close();

@@ -10,7 +10,6 @@ import {
   type BrowserRevokeReply,
   BrowserRevokeRequest,
   type BrowserSession,
-  BrowserSignOutRequest,
   BrowserTradeRequest,
 } from "#contract/browser";
 import { sha256Hex, utf8ToBytes } from "#contract/bytes";
@@ -80,10 +79,10 @@ export async function tradeCode(ports: Ports, call: Call): Promise<Outcome> {
 
 /** `POST /app/list`. */
 export async function listInBrowser(ports: Ports, call: Call): Promise<Outcome> {
-  const asked = readArguments(BrowserListRequest, call);
-  if (!asked.ok) return asked;
   const browsing = await inBrowser(ports, call);
   if (!browsing.ok) return browsing;
+  const asked = readArguments(BrowserListRequest, call);
+  if (!asked.ok) return asked;
   const { scope } = browsing;
   const listed = await list(
     ports,
@@ -101,10 +100,10 @@ export async function listInBrowser(ports: Ports, call: Call): Promise<Outcome> 
 
 /** `POST /app/download`. */
 export async function downloadInBrowser(ports: Ports, call: Call): Promise<Outcome> {
-  const asked = readArguments(BrowserDownloadRequest, call);
-  if (!asked.ok) return asked;
   const browsing = await inBrowser(ports, call);
   if (!browsing.ok) return browsing;
+  const asked = readArguments(BrowserDownloadRequest, call);
+  if (!asked.ok) return asked;
   const { scope, token } = browsing;
   const { object_key: key, agent_id: agent } = asked.value;
   if ((scope.agentId !== "*" && scope.agentId !== agent) || !key.startsWith(scope.prefix ?? ""))
@@ -114,8 +113,6 @@ export async function downloadInBrowser(ports: Ports, call: Call): Promise<Outco
 
 /** `POST /app/sign-out`. Ends the session wherever its cookie has got to. */
 export async function signOut(ports: Ports, call: Call): Promise<Outcome> {
-  const asked = readArguments(BrowserSignOutRequest, call);
-  if (!asked.ok) return asked;
   const browsing = await inBrowser(ports, call, "leave");
   if (!browsing.ok) return browsing;
   return answer({ success: true }, { "set-cookie": setCookie(ports.publicUrl, "", 0) });

@@ -1,9 +1,10 @@
 /** One object in a dialog: its terms, what is in it, and what can be done with it. */
 import { formatDollars } from "#contract/money";
+import { formatSize } from "#contract/sizes";
 import { deleteCommand } from "./commands.ts";
 import { button, command, h, say } from "./dom.ts";
 import { Refused } from "./edge.ts";
-import { dateText, dueText, momentText, sizeText } from "./format.ts";
+import { dateText, dueText, momentText } from "./format.ts";
 import { type KeyHolder, keyCard } from "./keycard.ts";
 import { collect, type Opened, openObject } from "./open.ts";
 import { type Preview, previewOf, ungzip } from "./preview.ts";
@@ -74,6 +75,13 @@ export function openDetail(row: Row, host: DetailHost): Detail {
   }
 
   function drawActions(): void {
+    if (row.awaiting === "upload" || row.awaiting === "operator") {
+      note.textContent =
+        row.awaiting === "upload"
+          ? "Paid for, but nothing was uploaded yet."
+          : "S3 does not have the bytes; tell the operator.";
+      return;
+    }
     const sealed = formatOf(row.wrappedDek) !== "unknown";
     if (sealed && !host.holder.key) {
       actions.replaceChildren(keyCard(host.holder));
@@ -169,7 +177,7 @@ export function openDetail(row: Row, host: DetailHost): Detail {
       "div",
       { class: "file-row" },
       h("span", { class: "path" }, path),
-      h("span", { class: "hint" }, sizeText(bytes.size)),
+      h("span", { class: "hint" }, formatSize(bytes.size)),
       !alone && button("View", () => void view()),
       button("Save file", () => saveBlob(bytes, path.split("/").at(-1) ?? path)),
       place,
@@ -182,11 +190,12 @@ export function openDetail(row: Row, host: DetailHost): Detail {
 function factsOf(row: Row, nowMs: number): HTMLElement {
   const due = dueText(row.paidThroughMs, row.deleteAfterMs, nowMs);
   const facts: [string, Node | string][] = [
-    ["Size", `${sizeText(row.sizeBytes)}, sealed`],
+    ["Size", `${formatSize(row.sizeBytes)}, sealed`],
     ["Stored", momentText(row.storedMs)],
     ["Paid through", h("span", { class: `due ${due.kind}` }, `${dateText(row.paidThroughMs)} (${due.text})`)],
     ["Deleted if unpaid", momentText(row.deleteAfterMs)],
-    ["Price of 30 days", formatDollars(row.amount)],
+    ["Price, 30 days", formatDollars(row.amount)],
+    ["Downloads left", String(row.downloadsLeft)],
     ["Agent", row.agent],
     ["Region", row.region],
     ["SHA-256", h("code", { class: "hash" }, row.sha256)],

@@ -1,18 +1,6 @@
-/** Sizes, days and money as people read them. Time is passed in. */
+/** Days and counts as people read them; sizes are the contract's. Time is passed in. */
 
 const DAY_MS = 86_400_000;
-const UNITS = ["B", "kB", "MB", "GB", "TB"];
-
-/** SI: 1 kB = 1000 B. */
-export function sizeText(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 999.5 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1)} ${UNITS[unit]}`;
-}
 
 const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });

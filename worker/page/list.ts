@@ -1,10 +1,13 @@
 /** The list: what is stored, how large, when it is due, what it costs; found by words, sorted, shown a hundred at a time. */
 import { formatDollars } from "#contract/money";
+import { formatSize } from "#contract/sizes";
 import { button, h } from "./dom.ts";
-import { countText, dateText, dueText, sizeText } from "./format.ts";
+import { countText, dateText, dueText } from "./format.ts";
 import { choose, type Row, SORTS, type Sort, totalsOf } from "./rows.ts";
 
 const SHOWN_AT_ONCE = 100;
+
+const WAITING = { upload: "not uploaded yet", confirm: "not confirmed yet", operator: "bytes not found" } as const;
 
 export interface ListView {
   readonly node: HTMLElement;
@@ -88,6 +91,7 @@ function rowNode(row: Row, actions: ListActions): HTMLElement {
     { role: "cell", class: "name" },
     h("button", { type: "button", class: "open", onclick: () => actions.open(row) }, row.key),
     row.agent !== "main" && h("span", { class: "agent" }, row.agent),
+    row.awaiting && h("span", { class: "due soon" }, WAITING[row.awaiting]),
   );
   const cell = (label: string, ...content: (Node | string)[]) =>
     h("td", { role: "cell", class: "number", "data-label": label }, ...content);
@@ -95,7 +99,7 @@ function rowNode(row: Row, actions: ListActions): HTMLElement {
     "tr",
     { role: "row" },
     name,
-    cell("Size", sizeText(row.sizeBytes)),
+    cell("Size", formatSize(row.sizeBytes)),
     cell("Stored", dateText(row.storedMs)),
     cell("Next payment", h("span", { class: `due ${due.kind}`, title: dateText(row.paidThroughMs) }, due.text)),
     cell("Price, 30 days", formatDollars(row.amount)),
@@ -108,7 +112,7 @@ function totalNodes(rows: readonly Row[], state: string): HTMLElement[] {
   const next = Number.isFinite(nextDueMs) ? dateText(nextDueMs) : "nothing due";
   return [
     ["Objects", `${rows.length.toLocaleString()}${more}`],
-    ["Stored", `${sizeText(bytes)}${more}`],
+    ["Stored", `${formatSize(bytes)}${more}`],
     ["Next payment", next],
     ["For 30 days", `${formatDollars(amount)}${more}`],
   ].map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value)));

@@ -52,7 +52,7 @@ export async function openObject(options: OpenOptions): Promise<Opened> {
   }
   if (format === "age" && key) {
     const { openAge } = await import("./sealed/age.ts");
-    return { plain: await openAge(sealed, key, context), downloadsLeft, ...noteOf(key) };
+    return { plain: await openAge(sealed, key, reply.wrapped_dek ?? "", context), downloadsLeft, ...noteOf(key) };
   }
   const stored = await collect(sealed, reply.size_bytes);
   if (!(await beginsAsAge(stored)))
@@ -64,7 +64,7 @@ export async function openObject(options: OpenOptions): Promise<Opened> {
   if (key?.kind !== "recovery")
     throw new Unopened("This object was sealed by another client; its age recovery key opens it.");
   const { openAge } = await import("./sealed/age.ts");
-  return { plain: await openAge(stored.stream(), key, context), downloadsLeft, ...noteOf(key) };
+  return { plain: await openAge(stored.stream(), key, "", context), downloadsLeft, ...noteOf(key) };
 }
 
 function noteOf(key: Key): { note?: string } {
@@ -72,11 +72,30 @@ function noteOf(key: Key): { note?: string } {
   return { note: "Opened with the recovery key: it proves the object whole, not under which name it was stored." };
 }
 
-/** All of a stream, or nothing of it. */
+/** Pieces are put together at this size: a browser may keep a Blob on disk, an array of small pieces it cannot. */
+const PIECE_BYTES = 16 * 1024 * 1024;
+
+/** All of a stream, or nothing of it. By hand, since `new Response(stream).blob()` forgets why a stream failed. */
 export async function collect(stream: ReadableStream<Uint8Array>, expectedBytes: number): Promise<Blob> {
   if (expectedBytes > MEMORY_BYTES_MAX) {
     await stream.cancel();
     throw new Unopened("This object is too large to be held by this browser; use Chrome or Edge, or the command line.");
   }
-  return new Response(stream).blob();
+  const reader = stream.getReader();
+  const blobs: Blob[] = [];
+  let pieces: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (!done) {
+      pieces.push(value as Uint8Array<ArrayBuffer>);
+      bytes += value.byteLength;
+    }
+    if (done || bytes >= PIECE_BYTES) {
+      blobs.push(new Blob(pieces));
+      pieces = [];
+      bytes = 0;
+    }
+    if (done) return new Blob(blobs);
+  }
 }

@@ -10,7 +10,10 @@ export interface Row {
   readonly storedMs: number;
   readonly paidThroughMs: number;
   readonly deleteAfterMs: number;
-  /** Micro-USDC, for 30 days. */
+  /** Undefined when it can be opened; else what it waits for. */
+  readonly awaiting: "upload" | "confirm" | "operator" | undefined;
+  readonly downloadsLeft: number;
+  /** Micro-USDC: the next 30 days by today's prices, or what these cost where there is no price now. */
   readonly amount: bigint;
   readonly region: string;
   readonly sha256: string;
@@ -26,7 +29,9 @@ export function rowOf(object: ListedObject): Row {
     storedMs: Date.parse(object.last_modified),
     paidThroughMs: Date.parse(object.paid_through),
     deleteAfterMs: Date.parse(object.delete_after),
-    amount: parseMicroUsdc(object.amount) ?? 0n,
+    awaiting: object.awaiting,
+    downloadsLeft: object.downloads_left,
+    amount: parseMicroUsdc(object.next_amount ?? object.amount) ?? 0n,
     region: object.region,
     sha256: object.content_sha256,
     orderId: object.order_id,

@@ -12,11 +12,12 @@ import type { Key } from "./key.ts";
 export async function openAge(
   sealed: ReadableStream<Uint8Array>,
   key: Key,
+  wrappedDek: string,
   context: SealContext,
 ): Promise<ReadableStream<Uint8Array>> {
   const decrypter = new Decrypter();
   try {
-    decrypter.addIdentity(key.kind === "kek" ? kekIdentity(key, context) : key.identity);
+    decrypter.addIdentity(key.kind === "kek" ? kekIdentity(key, wrappedDek, context) : key.identity);
   } catch (cause) {
     throw new Unopened("The recovery key is mistyped.", { cause });
   }

@@ -1,31 +1,29 @@
 /**
- * Opens our recipient stanza, `-> mnemospark-kek <kid> <nonce>`, by WebCrypto. The context (chain, wallet, object, version) is
- * authenticated with it: a wrapped key moved to another object opens nothing.
+ * Opens the wrapped key that the object's record holds, `-> mnemospark-kek <kid> <nonce>`, by WebCrypto. The record's and not the
+ * header's own: after a rotation of keys it is the one in force. The context (chain, wallet, object, version) is authenticated with
+ * it, so a wrapped key moved to another object opens nothing; and the header's MAC then proves that it is this object's.
  */
 import type { Identity } from "age-encryption";
 import { base64ToBytes } from "#contract/base64";
+import { bytesToUtf8 } from "#contract/bytes";
 import { contextDigest, isKid, KEK_NONCE_BYTES, KEK_STANZA, KEK_TAG_BYTES, type SealContext } from "#contract/sealing";
 import { Unopened } from "./fault.ts";
 import type { Key } from "./key.ts";
 
 const FILE_KEY_BYTES = 16;
+const STANZA = new RegExp(`^-> ${KEK_STANZA} (\\S+) (\\S+)\\n(\\S+)\\n$`);
 
-export function kekIdentity(key: Key & { kind: "kek" }, context: SealContext): Identity {
+export function kekIdentity(key: Key & { kind: "kek" }, wrappedDek: string, context: SealContext): Identity {
   return {
-    unwrapFileKey: async (stanzas) => {
-      const [stanza, ...others] = stanzas.filter((each) => each.args[0] === KEK_STANZA);
-      // A header with two could mean two different objects to two readers.
-      if (!stanza || others.length > 0) throw new Unopened("The object does not carry exactly one wrapped key.");
-      const [, kid = "", encodedNonce = "", ...rest] = stanza.args;
-      const nonce = unpadded(encodedNonce);
-      const whole = nonce?.length === KEK_NONCE_BYTES && stanza.body.length === FILE_KEY_BYTES + KEK_TAG_BYTES;
-      if (!isKid(kid) || !nonce || !whole || rest.length > 0)
-        throw new Unopened("The object’s wrapped key is malformed.");
+    unwrapFileKey: async () => {
+      const stanza = stanzaOf(wrappedDek);
+      if (!stanza) throw new Unopened("The object’s wrapped key is malformed.");
+      const { kid, nonce, body } = stanza;
       if (kid !== key.kid)
         throw new Unopened(
           `This object is sealed under key ${kid}; the key you gave is ${key.kid}. Nothing was opened.`,
         );
-      return decrypt(key.aes, nonce, stanza.body, contextDigest(context));
+      return decrypt(key.aes, nonce, body, contextDigest(context));
     },
   };
 }
@@ -38,6 +36,17 @@ async function decrypt(aes: CryptoKey, iv: Uint8Array, body: Uint8Array, context
     const sentence = "The wrapped key does not open: it was altered, or made for another wallet, object or chain.";
     throw new Unopened(sentence, { cause });
   }
+}
+
+/** Base64 of the stanza as a header spells it: two lines, each with its newline. */
+function stanzaOf(wrappedDek: string): { kid: string; nonce: Uint8Array; body: Uint8Array } | undefined {
+  const spelled = bytesToUtf8(base64ToBytes(wrappedDek) ?? new Uint8Array()) ?? "";
+  const [, kid = "", encodedNonce = "", encodedBody = ""] = STANZA.exec(spelled) ?? [];
+  const nonce = unpadded(encodedNonce);
+  const body = unpadded(encodedBody);
+  if (!isKid(kid) || nonce?.length !== KEK_NONCE_BYTES || body?.length !== FILE_KEY_BYTES + KEK_TAG_BYTES)
+    return undefined;
+  return { kid, nonce, body };
 }
 
 /** age writes base64 without padding. */
