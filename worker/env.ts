@@ -179,6 +179,8 @@ const secretsOf = (settings: Settings) =>
 
 /** Prices and forecasts are asked with credentials of their own, where there are any. */
 function pricingOf({ PRICING_ENDPOINT, PRICING_ACCESS_KEY_ID, PRICING_SECRET_ACCESS_KEY }: Settings) {
+  if ((PRICING_ACCESS_KEY_ID === undefined) !== (PRICING_SECRET_ACCESS_KEY === undefined))
+    throw new Misconfigured("PRICING_ACCESS_KEY_ID and PRICING_SECRET_ACCESS_KEY must be set both or neither");
   if (PRICING_ACCESS_KEY_ID === undefined || PRICING_SECRET_ACCESS_KEY === undefined) return undefined;
   const credentials = { accessKeyId: PRICING_ACCESS_KEY_ID, secretAccessKey: PRICING_SECRET_ACCESS_KEY };
   return { endpoint: PRICING_ENDPOINT, credentials };
