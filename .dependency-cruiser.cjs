@@ -12,12 +12,17 @@ const room = (name, from, allowed, comment) => ({
 
 const npm = (...names) => names.map((name) => `^(node_modules/)?${name}(/|$)`);
 const node =
-  "^(node:|(assert|buffer|child_process|crypto|fs|fs/promises|http|https|net|os|path|stream|stream/promises|timers|timers/promises|url|util|zlib)$)";
+  "^(node:|(assert|buffer|child_process|crypto|fs|fs/promises|http|https|net|os|path|readline/promises|sqlite|stream|stream/promises|timers|timers/promises|url|util|zlib)$)";
 
 module.exports = {
   forbidden: [
     { name: "no-circle", severity: "error", from: {}, to: { circular: true } },
-    { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "^cloudflare:" } },
+    {
+      name: "no-unresolvable",
+      severity: "error",
+      from: {},
+      to: { couldNotResolve: true, pathNot: "^(cloudflare:|@modelcontextprotocol/sdk/)" },
+    },
     room(
       "contract",
       "^contract/",
@@ -87,7 +92,11 @@ module.exports = {
         "client-plugin/",
         "contract/",
         node,
+        // Resolved by node and by esbuild, by its own map of exports, which the cruiser does not read.
+        "^@modelcontextprotocol/sdk/",
         ...npm(
+          "@modelcontextprotocol/sdk",
+          "uqr",
           "viem",
           "tar-stream",
           "age-encryption",
@@ -123,6 +132,8 @@ module.exports = {
   options: {
     parser: "swc",
     doNotFollow: { path: "node_modules" },
+    // What the build made, and what makes it.
+    exclude: { path: "^client-plugin/(package/dist/|build\\.ts$)" },
     tsPreCompilationDeps: true,
     combinedDependencies: true,
     enhancedResolveOptions: {

@@ -43,6 +43,8 @@ export interface Settings {
   readonly recovery: string | undefined;
   readonly proxy: { readonly enabled: boolean; readonly port: number; readonly socket: string | undefined };
   readonly downloads: string;
+  /** Where agents may read and write besides their workspace and the downloads. */
+  readonly agentPaths: readonly string[];
 }
 
 /** `1.25`, `"1.25"` or `"$1.25"` dollars, exactly. */
@@ -72,6 +74,7 @@ export const PluginConfig = z.strictObject({
   proxySocket: z.string().max(100).optional(),
   home: z.string().optional(),
   downloads: z.string().optional(),
+  agentPaths: z.array(z.string()).max(32).optional(),
 });
 
 const DEFAULTS = {
@@ -134,6 +137,7 @@ export function readSettings(input: SettingsInput = {}): Settings {
       socket: config.proxySocket === undefined ? undefined : absolute(config.proxySocket),
     },
     downloads: absolute(config.downloads ?? join(home, "downloads")),
+    agentPaths: (config.agentPaths ?? []).map(absolute),
   };
 }
 

@@ -13,10 +13,10 @@ import type { Settings } from "./config.ts";
 import { headerLength, sealedLength } from "./envelope/seal.ts";
 import { Fault } from "./faults.ts";
 import { kekLookup, loadOrCreateKek } from "./keys.ts";
-import { type Fetched, type FetchFacts, runFetch } from "./operations/fetch.ts";
+import { type Fetched, runFetch } from "./operations/fetch.ts";
 import { type RunOptions, runOperation } from "./operations/runner.ts";
-import { type Deleted, runDelete } from "./operations/short.ts";
-import { runStore, type Stored, type StoreFacts, type StoreWork } from "./operations/store.ts";
+import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/short.ts";
+import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
 import { Session } from "./session.ts";
 import { openPins, type Pins } from "./state/catalogue.ts";
 import { type Database, openDatabase } from "./state/database.ts";
@@ -167,19 +167,25 @@ export class Core {
     return { price, path, files: plan.files, contentBytes: plan.contentBytes, sealedBytes, warnings };
   }
 
-  async store(ask: StoreAsk): Promise<Stored> {
+  /** The operation that a store is, not yet run: new, or the open one under this name. */
+  async beginStore(ask: StoreAsk): Promise<Operation> {
     const session = await this.session();
     const { objectKey, agentId } = this.#name(ask);
     const path = resolve(ask.path);
+    const facts: Record<string, unknown> = {
+      until: ask.until ?? null,
+      ...(ask.maxAmount === undefined ? {} : { maxAmount: ask.maxAmount.toString() }),
+      ...(ask.quoteId === undefined ? {} : { quoteId: ask.quoteId }),
+    };
     const { operation, resumed } = this.operations.begin({
       kind: "store",
       wallet: session.wallet.address,
       agentId,
       objectKey,
-      facts: { path, region: this.#region(ask.region) },
+      facts: { path, region: this.#region(ask.region), ...facts },
       idempotencyKey: ask.idempotencyKey,
     });
-    if (operation.state === "done") return operation.result as Stored;
+    if (operation.state === "done") return operation;
     if (resumed && operation.facts["path"] !== path)
       throw new Fault(
         "operation_open",
@@ -188,28 +194,29 @@ export class Core {
           next: `Cancel that first (\`mnemospark cancel ${operation.id}\`), or use another name.`,
         },
       );
-    return this.#runStore(session, operation, ask);
-  }
-
-  async #runStore(session: Session, operation: Operation, ask: Omit<StoreAsk, "path">): Promise<Stored> {
+    // The newest call says how far to go and what may be paid.
+    if (!operation.running) this.operations.step(operation.id, operation.step, facts);
     if (ask.quoteId !== undefined) session.spending.moveApproval(ask.quoteId, operation.id);
-    return runOperation(this.operations, operation, ask, (running) => {
-      running.begin("seal", {
-        until: ask.until ?? null,
-        ...(ask.maxAmount === undefined ? {} : { maxAmount: ask.maxAmount.toString() }),
-        ...(ask.quoteId === undefined ? {} : { quoteId: ask.quoteId }),
-      });
-      const fresh = this.operations.find(operation.id) ?? operation;
-      return runStore({ session, operation: fresh, running, approve: ask.approve });
-    });
+    return this.operations.find(operation.id) ?? operation;
   }
 
-  async fetch(ask: FetchAsk): Promise<Fetched> {
+  async store(ask: StoreAsk): Promise<Stored> {
+    return this.#runStore(await this.beginStore(ask), ask);
+  }
+
+  async #runStore(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Stored> {
+    if (operation.state === "done") return operation.result as Stored;
+    const session = await this.session();
+    return runOperation(this.operations, operation, ask, (running) =>
+      runStore({ session, operation, running, approve: ask.approve }),
+    );
+  }
+
+  async beginFetch(ask: FetchAsk): Promise<Operation> {
     const session = await this.session();
     const { objectKey, agentId } = this.#name(ask);
-    const destination = resolve(ask.destination ?? join(this.settings.downloads, objectKey));
-    const facts: FetchFacts = {
-      destination,
+    const facts = {
+      destination: resolve(ask.destination ?? join(this.settings.downloads, objectKey)),
       overwrite: ask.overwrite ?? false,
       acceptChanged: ask.acceptChanged ?? false,
     };
@@ -218,15 +225,22 @@ export class Core {
       wallet: session.wallet.address,
       agentId,
       objectKey,
-      facts: { ...facts },
+      facts,
       idempotencyKey: ask.idempotencyKey,
     });
+    // The newest call says where to: nothing has the final name yet.
+    if (operation.state === "open" && !operation.running) this.operations.step(operation.id, operation.step, facts);
+    return this.operations.find(operation.id) ?? operation;
+  }
+
+  async fetch(ask: FetchAsk): Promise<Fetched> {
+    return this.#runFetch(await this.beginFetch(ask), ask);
+  }
+
+  async #runFetch(operation: Operation, ask: RunOptions): Promise<Fetched> {
     if (operation.state === "done") return operation.result as Fetched;
-    return runOperation(this.operations, operation, ask, (running) => {
-      // The newest call says where to: nothing has the final name yet.
-      running.begin("download", { ...facts });
-      return runFetch({ session, operation: this.operations.find(operation.id) ?? operation, running });
-    });
+    const session = await this.session();
+    return runOperation(this.operations, operation, ask, (running) => runFetch({ session, operation, running }));
   }
 
   async remove(ask: NameAsk): Promise<Deleted> {
@@ -239,6 +253,27 @@ export class Core {
       facts: {},
     });
     return runOperation(this.operations, operation, ask, (running) => runDelete({ session, operation, running }));
+  }
+
+  /** `until: "approval"`: written down so that a person's yes has something to be about; nothing pays it before the next call. */
+  async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount"> & { until?: "approval" }): Promise<Operation> {
+    const wallet = (await this.session()).wallet.address;
+    const most = ask.maxAmount === undefined ? {} : { maxAmount: ask.maxAmount.toString() };
+    const facts = { until: ask.until ?? null, ...most };
+    const { operation } = this.operations.begin({ kind: "renew", wallet, ...this.#name(ask), facts });
+    if (!operation.running) this.operations.step(operation.id, operation.step, facts);
+    return this.operations.find(operation.id) ?? operation;
+  }
+
+  async renew(ask: NameAsk & Pick<StoreAsk, "approve" | "maxAmount">): Promise<Renewed> {
+    return this.#runRenew(await this.beginRenew(ask), ask);
+  }
+
+  async #runRenew(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Renewed> {
+    const session = await this.session();
+    return runOperation(this.operations, operation, ask, (running) =>
+      runRenew({ session, operation, running }, ask.approve),
+    );
   }
 
   /** Everything stored, page after page. `agentId` `*` means all agents. */
@@ -268,7 +303,7 @@ export class Core {
     options: RunOptions & { readonly onError?: (operation: Operation, error: unknown) => void } = {},
   ): Promise<void> {
     for (const operation of this.operations.list({ openOnly: true, limit: 100 })) {
-      if (operation.running || options.signal?.aborted) continue;
+      if (operation.running || operation.facts["until"] || options.signal?.aborted) continue;
       try {
         await this.resume(operation, options);
       } catch (error) {
@@ -277,19 +312,14 @@ export class Core {
     }
   }
 
-  async resume(operation: Operation, options: RunOptions = {}): Promise<unknown> {
-    const { objectKey, agentId, facts, kind } = operation;
-    if (kind === "store") {
-      const { path, until, quoteId } = facts as unknown as StoreFacts;
-      if (until) return undefined;
-      return this.store({ ...options, path, objectKey, agentId, quoteId: quoteId ?? undefined });
-    }
-    if (kind === "fetch") {
-      const { destination, overwrite, acceptChanged } = facts as unknown as FetchFacts;
-      return this.fetch({ ...options, objectKey, agentId, destination, overwrite, acceptChanged });
-    }
-    if (kind === "delete") return this.remove({ ...options, objectKey, agentId });
-    return undefined;
+  /** Goes on with an open operation where it stopped. */
+  async resume(operation: Operation, options: RunOptions & Pick<StoreAsk, "approve"> = {}): Promise<unknown> {
+    const { objectKey, agentId, kind } = operation;
+    if (operation.state !== "open") return operation.result;
+    if (kind === "store") return this.#runStore(operation, options);
+    if (kind === "fetch") return this.#runFetch(operation, options);
+    if (kind === "renew") return this.#runRenew(operation, options);
+    return this.remove({ ...options, objectKey, agentId });
   }
 
   #name(ask: { path?: string; objectKey?: string | undefined; agentId?: string | undefined }) {

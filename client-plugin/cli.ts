@@ -1,0 +1,141 @@
+#!/usr/bin/env node
+/**
+ * `mnemospark`: the command line. People get short text and progress, programs get `--json` on every command. Standard output
+ * holds the answer and nothing else; progress and refusals go to standard error.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline/promises";
+import { fileURLToPath } from "node:url";
+import type { Context } from "./commands/command.ts";
+import { runCommand } from "./commands/index.ts";
+import { bytes, dollars } from "./commands/words.ts";
+import { readSettings } from "./config.ts";
+import { Core } from "./core.ts";
+import { explain } from "./faults.ts";
+import { serveMcp } from "./mcp.ts";
+import type { OnStep } from "./operations/runner.ts";
+import { startProxy } from "./proxy/proxy.ts";
+import { VERSION } from "./version.ts";
+
+async function main(words: string[]): Promise<number> {
+  const json = take(words, "--json");
+  const quiet = take(words, "--quiet") || json;
+  if (words[0] === "--version" || words[0] === "version") {
+    console.log(json ? JSON.stringify({ version: VERSION }) : VERSION);
+    return 0;
+  }
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new Error("interrupted"));
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  let progress: Progress | undefined;
+  try {
+    const core = await Core.open(readSettings());
+    try {
+      if (words[0] === "mcp") {
+        await serveMcp(core, undefined);
+        return 0;
+      }
+      if (words[0] === "proxy") return await serveProxy(core, stop.signal);
+      progress = !quiet && process.stderr.isTTY ? drawProgress() : undefined;
+      const answer = await runCommand(contextOf(core, stop.signal, progress?.onStep, json), words);
+      progress?.end();
+      console.log(json ? JSON.stringify(answer.data, null, 2) : plain(answer.text));
+      return 0;
+    } finally {
+      core.close();
+    }
+  } catch (error) {
+    progress?.end();
+    const fault = explain(error);
+    if (json) console.log(JSON.stringify({ error: fault }, null, 2));
+    else console.error(`${fault.message}\n${fault.next}`);
+    // Scripts tell "try again" from "do something else" by the status.
+    return fault.retryable ? 75 : 1;
+  }
+}
+
+function contextOf(core: Core, signal: AbortSignal, onStep: OnStep | undefined, json: boolean): Context {
+  return {
+    core,
+    call: (command) => `mnemospark ${command.replace(/^cloud (?!help)/, "")}`,
+    onStep,
+    signal,
+    approve: json || !process.stdin.isTTY || !process.stderr.isTTY ? undefined : askPerson,
+    isChat: false,
+    background(operation) {
+      const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "resume", operation.id, "--json"], {
+        detached: true,
+        stdio: "ignore",
+      });
+      child.unref();
+    },
+  };
+}
+
+/** Only a person at a terminal; the amount is typed, not nodded through. */
+async function askPerson({ amount, reason }: { amount: bigint; reason: string }): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const wanted = dollars(amount).slice(1);
+    const typed = await terminal.question(`\n${reason}\nTo pay it this once, type the amount (${wanted}): `);
+    return typed.trim().replace(/^\$/, "") === wanted;
+  } finally {
+    terminal.close();
+  }
+}
+
+async function serveProxy(core: Core, signal: AbortSignal): Promise<number> {
+  const proxy = await startProxy({ core });
+  console.error(`mnemospark proxy on ${typeof proxy.at === "number" ? `http://127.0.0.1:${proxy.at}` : proxy.at}`);
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  await proxy.close();
+  return 0;
+}
+
+interface Progress {
+  readonly onStep: OnStep;
+  end(): void;
+}
+
+/** One line that rewrites itself: step, share, rate, time left. */
+function drawProgress(): Progress {
+  let step = "";
+  let startedAtMs = 0;
+  let drawnAtMs = 0;
+  const draw = (line: string) => process.stderr.write(`\r\x1b[2K${line}`);
+  return {
+    onStep(next, done, total) {
+      const nowMs = Date.now();
+      if (next !== step) {
+        step = next;
+        startedAtMs = nowMs;
+        drawnAtMs = 0;
+      }
+      if (nowMs - drawnAtMs < 100 && done < total) return;
+      drawnAtMs = nowMs;
+      if (total === 0) return void draw(`${step} …`);
+      const rate = done / Math.max(0.001, (nowMs - startedAtMs) / 1000);
+      const left = rate > 0 ? Math.ceil((total - done) / rate) : 0;
+      draw(
+        `${step} ${Math.floor((done / total) * 100)} %  ${bytes(done)} of ${bytes(total)}  ${bytes(Math.round(rate))}/s  ${left} s left`,
+      );
+    },
+    end: () => void (step !== "" && draw("")),
+  };
+}
+
+/** Chat marks mean nothing in a terminal. */
+function plain(text: string): string {
+  return text
+    .replace(/^```$\n?/gm, "")
+    .replace(/\*\*([^*\n]+)\*\*/g, "$1")
+    .replace(/`([^`\n]+)`/g, "$1");
+}
+
+function take(words: string[], flag: string): boolean {
+  const at = words.indexOf(flag);
+  if (at >= 0) words.splice(at, 1);
+  return at >= 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
