@@ -9,7 +9,7 @@ export const JSON_BODY_BYTES_MAX = 64 * 1024;
 export const INLINE_BYTES_MAX = 4_500_000;
 /** So many bodies of that size at once in one Worker; the next ones wait, unread, this long. */
 export const INLINE_BODIES_AT_ONCE = 3;
-export const INLINE_WAIT_MS = 10_000;
+export const INLINE_WAIT_MS = 25_000;
 /** A body comes within this time or is given up: who dribbles holds memory that others wait for. */
 export const BODY_READ_MAX_MS = 60_000;
 /** Headers of both x402 families are about 1 KiB; intermediaries refuse more than this anyway. */

@@ -196,6 +196,12 @@ describe("the published client", { timeout: 120_000 }, () => {
     // Without that look it signs, and once more for every 402 that comes back; nothing is sent.
     const settled = await run(`cloud payment-settle ${wallet} quote-id:${quote}`);
     expect(settled.text).toContain("HTTP 402");
+    const signed = tap
+      .of("/payment/settle")
+      .flatMap(({ asked, headers }) =>
+        asked["quote_id"] === quote && headers["x-payment"] !== undefined ? [headers["x-payment"]] : [],
+      );
+    expect(new Set(signed).size).toBe(3);
     expect(await spent(buyer)).toEqual([]);
   });
 });
