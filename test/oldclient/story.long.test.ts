@@ -6,8 +6,10 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { base64ToJson } from "#contract/base64";
+import { BrowserSession } from "#contract/browser";
 import { INLINE_BYTES_MAX } from "#contract/limits";
 import { transfersFrom } from "../live/chain.ts";
+import { ask, read } from "../live/door.ts";
 import { type Live, newBuyer, startLive } from "../live/stack.ts";
 import { type Customer, newCustomer } from "./customer.ts";
 import { type Mainnet, startMainnet } from "./mainnet.ts";
@@ -37,7 +39,7 @@ const sha256 = (file: string) => createHash("sha256").update(readFileSync(file))
 const spent = ({ account }: Customer) => transfersFrom(live.stack, account.address);
 
 describe("the published client", { timeout: 120_000 }, () => {
-  test("keeps what is small: quote, payment and bytes in the request, then lists, fetches, renews and deletes it", async () => {
+  test("keeps what is small: quote, payment and bytes in the request, then lists, shows, fetches, renews and deletes it", async () => {
     const { chain, payTo } = live.stack;
     const buyer = await customer();
     const { run, tap, account } = buyer;
@@ -81,6 +83,12 @@ describe("the published client", { timeout: 120_000 }, () => {
 
     const listed = await run(`cloud ls wallet-address:${account.address}`);
     expect(listed.text).toContain(`notes (${backup.objectId})`);
+    const web = await run(`cloud ls-web wallet-address:${account.address}`);
+    const [link, code] = /http\S+\/app#code=(\S+)/.exec(web.text) ?? [];
+    expect(link).toBe(`${live.edge}/app#code=${code}`);
+    const origin = new URL(live.edge).origin;
+    const entered = await ask(live.edge, { path: "/app/session", headers: { origin }, body: { code } });
+    expect(read(BrowserSession, entered).wallet_address.toLowerCase()).toBe(account.address.toLowerCase());
     const looked = await run(`cloud ls wallet-address:${account.address} object-key:${backup.objectId}`);
     expect(looked.code).toBe(0);
     const fetched = await run(`cloud download wallet-address:${account.address} object-key:${backup.objectId}`);
