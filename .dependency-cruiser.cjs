@@ -69,7 +69,7 @@ module.exports = {
     ),
     room(
       "door",
-      "^worker/(http|door|app-page)\\.ts$",
+      "^worker/(http|door|app-page|cron)\\.ts$",
       ["worker/(door|app-page)\\.ts$", "worker/flow/", "contract/", ...npm("hono")],
       "HTTP, and nothing behind it",
     ),
@@ -82,7 +82,7 @@ module.exports = {
     room(
       "front-door",
       "^worker/index\\.ts$",
-      ["worker/(http|env)\\.ts$", "worker/page\\.built\\.json$", "durable/"],
+      ["worker/(http|cron|env)\\.ts$", "worker/page\\.built\\.json$", "durable/"],
       "the app and the object classes",
     ),
     room(

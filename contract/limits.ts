@@ -108,6 +108,15 @@ export const RENEWAL_REPEAT_DAYS = 20;
 /** A year ahead: nothing here is a savings account. */
 export const PERIODS_AHEAD_MAX = 12;
 
+/** The service beats every minute; this long without, and there was an outage. */
+export const BEAT_MISSED_MS = 600_000;
+/** An outage older than this is over for every object: two days after it each had its grace. */
+export const GAPS_KEPT_DAYS = 400;
+/** Registries of due times: each serves a few hundred thousand wallets. */
+export const REGISTRY_SHARDS = 16;
+/** Subrequests of one invocation are bounded (1,000), and what is left is woken a minute later. */
+export const WAKES_PER_SWEEP = 200;
+
 /** Downloads of the object, and list calls, that a paid period includes. */
 export const INCLUDED_DOWNLOADS = 3;
 export const INCLUDED_LISTS = 200;

@@ -22,7 +22,7 @@ export function spendKeyed(tx: Tx, purchase: Purchase, key: KeyUse | undefined):
 }
 
 /** Buys with credit if there is enough of it; otherwise says so and changes nothing. */
-function spendCredit(tx: Tx, purchase: Purchase): Spent {
+export function spendCredit(tx: Tx, purchase: Purchase): Spent {
   const offer = offerOf(tx, purchase);
   if (!offer.ok) return offer;
   const price = BigInt(offer.amount);

@@ -10,7 +10,11 @@ export interface LaneRemote {
   recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck>;
 }
 
-export function dispatch<A extends string>(addresses: readonly A[], laneOf: (address: A) => LaneRemote): Chain {
+export function dispatch<A extends string>(
+  addresses: readonly A[],
+  laneOf: (address: A) => LaneRemote,
+  headMs: () => Promise<number>,
+): Chain {
   const laneFor = ({ authorization, attempt }: SettlementJob): LaneRemote => {
     if (addresses.length === 0) throw new Error("there is no relayer");
     const turn = (BigInt(authorization.from) + BigInt(attempt)) % BigInt(addresses.length);
@@ -19,5 +23,6 @@ export function dispatch<A extends string>(addresses: readonly A[], laneOf: (add
   return {
     settle: (job, waitMs) => laneFor(job).settle(job, waitMs),
     recheck: (job, seen) => laneFor(job).recheck(job, seen),
+    headMs,
   };
 }

@@ -1,6 +1,8 @@
 /** Orders, which are leases: rows in, values out, and the one place where their state moves. */
 import { type Refusal, refuse } from "#contract/errors";
+import { GRACE_DAYS } from "#contract/limits";
 import type { Quote, Wanted } from "./quotes.ts";
+import { DAY_MS } from "./rules/calendar.ts";
 import { next, type OrderEvent, type OrderState } from "./rules/lease.ts";
 import type { Tx } from "./tx.ts";
 
@@ -122,6 +124,10 @@ export function mustFind(tx: Tx, orderId: string): Order {
   return order;
 }
 
+/** An order is looked at when what was paid is over; one that holds bytes, when its grace is. */
+const DUE = `UPDATE orders SET due_ms = CASE state WHEN 'paid' THEN paid_through_ms
+  WHEN 'stored' THEN paid_through_ms + ${GRACE_DAYS * DAY_MS} END WHERE order_id = ?`;
+
 /** Moves the state by the table, with the columns that belong to the event, and writes the journal. */
 export function move(
   tx: Tx,
@@ -137,6 +143,7 @@ export function move(
   // The region's bucket may go a while after the last of these (emptied.ts).
   if (moved.state === "ended")
     tx.run("UPDATE buckets SET emptied_ms = ? WHERE region = ? AND state = 'ready'", tx.nowMs, order.region);
+  tx.run(DUE, order.orderId);
   tx.record(`order.${event}`, { order_id: order.orderId, from: order.state, to: moved.state, ...columns });
   return { ok: true, order: mustFind(tx, order.orderId) };
 }

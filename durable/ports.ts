@@ -55,6 +55,8 @@ export interface Chain {
   settle(job: SettlementJob, waitMs: number): Promise<SettlementEnd>;
   /** Asked about a transfer that was seen, until it is final. */
   recheck(job: SettlementJob, seen: TransferProof): Promise<Recheck>;
+  /** Block time, in ms, of the newest block that cannot be taken back. Throws when nobody knows. */
+  headMs(): Promise<number>;
 }
 
 export type Recheck =

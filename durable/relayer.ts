@@ -11,6 +11,7 @@ import { bumped, type Fees } from "#rules/fees";
 import { type Job, Lane } from "./lane.ts";
 import type { RelayerPorts } from "./lane-ports.ts";
 import type { ChainRpc, ClaimKey, Recheck, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
+import { canSend, isBelieved } from "./readiness.ts";
 import { migrateRelayer } from "./schema.ts";
 import { addressOf, signTransaction } from "./sign.ts";
 import { vet } from "./vet.ts";
@@ -71,7 +72,7 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   async #lookAt(job: SettlementJob): Promise<SettlementEnd> {
     try {
       const proof = await this.#world().rpc.findTransfer(job.authorization, job.claimedMs);
-      if (proof && (await this.#isBelieved(job, proof))) return { end: "settled", proof };
+      if (proof && (await isBelieved(this.#world(), job, proof))) return { end: "settled", proof };
     } catch {
       return { end: "unknown", txHash: undefined };
     }
@@ -332,13 +333,7 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
   }
 
   async #believe(job: SettlementJob, proof: TransferProof): Promise<void> {
-    if (await this.#isBelieved(job, proof)) this.#lane.settled(job.claimKey, proof);
-  }
-
-  /** At the head of the chain; much money a little deeper. What is not believed yet is looked at again. */
-  async #isBelieved(job: SettlementJob, proof: TransferProof): Promise<boolean> {
-    const { rpc, safeAbove } = this.#world();
-    return job.authorization.value <= safeAbove || (await rpc.head("safe")).number >= proof.blockNumber;
+    if (await isBelieved(this.#world(), job, proof)) this.#lane.settled(job.claimKey, proof);
   }
 
   /** This authorization will not do: forgotten if it never left us, void (and watched by its wallet) if it did. */
@@ -359,6 +354,11 @@ export abstract class RelayerObject<Env = unknown> extends DurableObject<Env> {
 
   #state(claimKey: ClaimKey): Job["state"] | undefined {
     return this.#lane.job(claimKey)?.state;
+  }
+
+  /** Could a payment be sent now: is there a key, gas money, and a market below the ceiling? */
+  ready(): Promise<boolean> {
+    return canSend(this.#world(), this.#address(), GAS_RESERVE, (address) => this.#relayerKey(address));
   }
 
   async #relayerKey(address: Wallet): Promise<`0x${string}`> {

@@ -24,6 +24,8 @@ export interface RenewalAsk {
   readonly amount: string;
   readonly card: string;
   readonly sizeBytes: number;
+  /** Where the grace is longer than the calendar says: outages were added. */
+  readonly deadlineMs?: number;
 }
 
 export type RenewalState = "open" | "granted" | "homeless" | "credited" | "reversed";
@@ -106,7 +108,7 @@ export function renewalOffer(tx: Tx, ask: RenewalAsk): Offer {
   const standing: Offer["standing"] = () => {
     const order = findOrder(tx, ask.orderId);
     if (!order) return refuse("renewal_not_registered", "no such order of this wallet");
-    const verdict = renewalVerdict(leaseOf(tx, order), ask.index, tx.nowMs);
+    const verdict = renewalVerdict(leaseOf(tx, order, ask.deadlineMs), ask.index, tx.nowMs);
     if (!verdict.ok) return verdict;
     const held = renewalAt(tx, ask.orderId, ask.index);
     if (held?.state === "open")

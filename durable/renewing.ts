@@ -9,6 +9,7 @@ import { findLive, type Order } from "./orders.ts";
 import { placeOf, plansOf } from "./plans.ts";
 import type { ClaimKey, ObjectPlace } from "./ports.ts";
 import { leaseOf, renewalAt, renewalsOf } from "./renewals.ts";
+import { deadlineMs, type Gap } from "./rules/pulse.ts";
 import { renewalVerdict } from "./rules/renewal.ts";
 import type { Tx } from "./tx.ts";
 
@@ -19,6 +20,8 @@ export interface RenewalWanted {
   readonly index: number | undefined;
   readonly key: KeyUse | undefined;
   readonly identifier: KeyUse | undefined;
+  /** Outages, where the calendar's deadline is over: it is later by as much. */
+  readonly gaps?: readonly Gap[];
   /** Of the payment that came along, if one did. */
   readonly claimKey: ClaimKey | undefined;
 }
@@ -31,7 +34,10 @@ export type RenewalStep =
       readonly order: Order;
       readonly index: number;
       readonly place: ObjectPlace;
+      readonly deadlineMs: number;
     }
+  /** Past the calendar's deadline and still there: say which outages there were, and ask again. */
+  | { readonly ok: true; readonly step: "late" }
   /** This very authorization was claimed before: the ledger answers. */
   | { readonly ok: true; readonly step: "claimed"; readonly index: number; readonly payment: PaymentRecord }
   /** The period is paid: nothing is asked for. */
@@ -56,8 +62,9 @@ export function beginRenewal(tx: Tx, wanted: RenewalWanted): RenewalStep {
       `no object is named ${JSON.stringify(objectKey)} for agent ${agentId}; what was deleted cannot be renewed`,
     );
   const index = wanted.index ?? periodOfKey(tx, key) ?? periodOfKey(tx, identifier);
-  const verdict = renewalVerdict(leaseOf(tx, order), index, tx.nowMs);
-  if (!verdict.ok) return verdict;
+  const lease = leaseOf(tx, order, wanted.gaps && deadlineMs(order.paidThroughMs ?? 0, wanted.gaps));
+  const verdict = renewalVerdict(lease, index, tx.nowMs);
+  if (!verdict.ok) return verdict.code === "gone" && wanted.gaps === undefined ? { ok: true, step: "late" } : verdict;
   if (verdict.verdict === "settled") {
     const payment = findPayment(tx, renewalAt(tx, order.orderId, verdict.index)?.claimKey ?? order.claimKey ?? "");
     if (!payment) throw new Error(`invariant: period ${verdict.index} of ${order.orderId} is paid by nobody`);
@@ -70,7 +77,7 @@ export function beginRenewal(tx: Tx, wanted: RenewalWanted): RenewalStep {
   const plan = plansOf(tx, order.orderId).find((each) => each.plan === order.storedPlan);
   const place = plan && placeOf(order, plan);
   if (!place) throw new Error(`invariant: ${order.orderId} is stored nowhere`);
-  return { ok: true, step: "price", order, index: verdict.index, place };
+  return { ok: true, step: "price", order, index: verdict.index, place, deadlineMs: lease.deadlineMs };
 }
 
 function periodPaidBy(tx: Tx, payment: PaymentRecord): number {

@@ -134,6 +134,12 @@ const WALLET_MIGRATIONS: readonly string[] = [
     created_ms INTEGER NOT NULL, expires_ms INTEGER NOT NULL
   ) WITHOUT ROWID;
   `,
+  `
+  -- When an order is looked at next: at the end of what was paid, or of its grace. Written wherever its state moves (orders.ts).
+  ALTER TABLE orders ADD COLUMN due_ms INTEGER;
+  UPDATE orders SET due_ms = paid_through_ms + CASE state WHEN 'stored' THEN 172800000 ELSE 0 END WHERE state IN ('paid', 'stored');
+  CREATE INDEX orders_due ON orders (due_ms) WHERE due_ms IS NOT NULL;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [
@@ -172,6 +178,33 @@ const RATES_MIGRATIONS: readonly string[] = [
   CREATE INDEX cards_by_end ON cards (superseded_ms);
   `,
 ];
+
+const REGISTRY_MIGRATIONS: readonly string[] = [
+  `
+  -- "seq" numbers what a wallet says; "try_ms" is when it is woken, if it is not heard of before.
+  CREATE TABLE wallets (
+    wallet TEXT PRIMARY KEY, seq INTEGER NOT NULL, due_ms INTEGER, try_ms INTEGER, failures INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX wallets_by_try ON wallets (try_ms) WHERE try_ms IS NOT NULL;
+  `,
+];
+
+const HEARTBEAT_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE beats (kind TEXT PRIMARY KEY, last_ms INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE gaps (
+    kind TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, PRIMARY KEY (kind, from_ms)
+  ) WITHOUT ROWID;
+  `,
+];
+
+export function migrateRegistry(storage: DurableObjectStorage): void {
+  migrate(storage, REGISTRY_MIGRATIONS);
+}
+
+export function migrateHeartbeat(storage: DurableObjectStorage): void {
+  migrate(storage, HEARTBEAT_MIGRATIONS);
+}
 
 export function migrateWallet(storage: DurableObjectStorage): void {
   migrate(storage, WALLET_MIGRATIONS);

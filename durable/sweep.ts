@@ -5,6 +5,8 @@
 import type { Wallet } from "#contract/wallet";
 import type { Emptied } from "./emptied.ts";
 import type { Standing } from "./finality.ts";
+import { askWorld, type LapsePorts, seeOverdue } from "./lapse.ts";
+import type { Now, Overdue, Seen } from "./lapses.ts";
 import type { Chain, ClaimKey, ObjectPlace, Recheck, Removed, SettlementEnd, SettlementJob, Store } from "./ports.ts";
 import type { Sought } from "./seek.ts";
 import { type Look, lookFor } from "./unconfirmed.ts";
@@ -17,14 +19,16 @@ interface Sweepable {
   finishErase(key: string, erased: boolean): void;
   finishLook(look: Look, end: Sought): void;
   finishEmptied(bucket: Emptied, removed: Removed): void;
+  finishDue(orderId: string, seen: Seen, now: Now): void;
 }
 
+const SILENCE: Now = { pulse: undefined, chainMs: undefined };
 /** How long an alarm waits for a receipt before it writes "unknown" and asks later. */
 const RECEIPT_WAIT_MS = 8_000;
 
 export async function sweep(
   wallet: Sweepable,
-  ports: { chain: Chain; store: Store },
+  ports: LapsePorts,
   due: () => {
     owner: Wallet;
     payments: SettlementJob[];
@@ -33,15 +37,19 @@ export async function sweep(
     unserved: Unserved[];
     looks: Look[];
     emptied: Emptied[];
+    overdue: Overdue[];
   },
 ): Promise<void> {
-  const { owner, payments, standing, erasures, unserved, looks, emptied } = due();
+  const { owner, payments, standing, erasures, unserved, looks, emptied, overdue } = due();
+  // One answer for all of them: a thousand objects of one day ask the chain once.
+  const now = overdue.length === 0 ? SILENCE : await askWorld(ports);
   await Promise.all([
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
     ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
     ...unserved.map((each) => errand("serve", each.orderId, () => serve(wallet, ports.store, owner, each))),
     ...looks.map((each) => errand("look", each.place.key, () => look(wallet, ports.store, each))),
     ...emptied.map((each) => errand("remove", each.name, () => remove(wallet, ports.store, owner, each))),
+    ...overdue.map((each) => errand("lapse", each.order.orderId, () => lapse(wallet, ports, each, now))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
@@ -79,6 +87,12 @@ async function remove(wallet: Sweepable, store: Store, owner: Wallet, bucket: Em
 async function erase(wallet: Sweepable, store: Store, place: ObjectPlace): Promise<void> {
   const erased = await answerOf("erase", place.key, async () => (await store.erase(place)).end === "done", false);
   wallet.finishErase(place.key, erased);
+}
+
+async function lapse(wallet: Sweepable, ports: LapsePorts, each: Overdue, now: Now): Promise<void> {
+  const { orderId } = each.order;
+  const seen = await answerOf("lapse", orderId, () => seeOverdue(ports, each), { end: "unknown" } as const);
+  wallet.finishDue(orderId, seen, now);
 }
 
 /**

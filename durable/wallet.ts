@@ -11,10 +11,11 @@ import { offerOf, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
 import { type DownloadAsk, takeDownload } from "./downloads.ts";
-import { dueEmptied, EMPTIED_DUE, type Emptied, finishEmptied } from "./emptied.ts";
+import { dueEmptied, type Emptied, finishEmptied } from "./emptied.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
+import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
 import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
@@ -34,20 +35,33 @@ import {
   placeOf,
   plansOf,
 } from "./plans.ts";
-import type { Chain, ClaimKey, Clock, Forecasts, Policy, Recheck, Removed, SettlementEnd, Store } from "./ports.ts";
+import type {
+  Chain,
+  ClaimKey,
+  Clock,
+  Forecasts,
+  Policy,
+  Rates,
+  Recheck,
+  Removed,
+  SettlementEnd,
+  Store,
+} from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import type { Begun } from "./purposes.ts";
 import { findQuote, insertQuote, type Quote, type Wanted } from "./quotes.ts";
 import { statObject } from "./reads.ts";
 import { type OrderRef, resolveOrder } from "./refs.ts";
 import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
+import { answerDue, type Due, dueIn, heard, toTell, unheard } from "./roll.ts";
+import type { Pulse } from "./rules/pulse.ts";
 import { migrateWallet } from "./schema.ts";
 import type { Sought } from "./seek.ts";
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
-import { dueLooks, finishLook, LOOK_DUE, type Look } from "./unconfirmed.ts";
-import { dueUnserved, finishUnserved, UNSERVED_DUE, type Unserved } from "./unserved.ts";
+import { dueLooks, finishLook, type Look } from "./unconfirmed.ts";
+import { dueUnserved, finishUnserved, type Unserved } from "./unserved.ts";
 
 export interface WalletPorts {
   readonly clock: Clock;
@@ -55,6 +69,9 @@ export interface WalletPorts {
   readonly store: Store;
   readonly policy: Policy;
   readonly forecasts: Forecasts;
+  readonly rates: Rates;
+  readonly pulse: { read(): Promise<Pulse> };
+  readonly registry: { put(wallet: Wallet, due: Due): Promise<void> };
 }
 
 export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
@@ -273,14 +290,48 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? browse(tx, step));
   }
 
+  finishDue(orderId: string, seen: Seen, now: Now): void {
+    this.#transact((tx) => finishDue(tx, orderId, seen, now));
+  }
+
+  /** What would lapse before `untilMs`; changes nothing. */
+  lapsing(now: Now, untilMs: number, atMost: number): Lapsing[] {
+    return this.#transact((tx) => lapsing(tx, now, untilMs, atMost));
+  }
+
+  /** Called by the registry when this wallet seems overdue: an alarm that was lost is set again. */
+  async wake(): Promise<Due> {
+    const { storage } = this.ctx;
+    const dueMs = dueIn(storage.sql);
+    const alarmMs = await storage.getAlarm();
+    const lost = alarmMs === null || alarmMs < Date.now() - 60_000;
+    if (dueMs !== null && lost) void storage.setAlarm(Math.max(dueMs, Date.now()));
+    return answerDue(storage.sql, dueMs);
+  }
+
   override async alarm(): Promise<void> {
     // Never throws: after six failed runs the platform would forget the alarm, and with it the wallet.
     try {
       await sweep(this, this.#ports(), () => this.#due());
     } catch (error) {
       console.error(JSON.stringify({ code: "sweep_failed", detail: String(error) }));
-    } finally {
+    }
+    try {
+      const untold = unheard(this.ctx.storage.sql);
+      if (untold) await this.#tell(untold);
       this.#rearm(5_000);
+    } catch (error) {
+      console.error(JSON.stringify({ code: "rearm_failed", detail: String(error) }));
+    }
+  }
+
+  /** Should this fail, the alarm tells it again. */
+  async #tell(due: Due): Promise<void> {
+    try {
+      await this.#ports().registry.put(this.#wallet(), due);
+      heard(this.ctx.storage.sql, due.seq);
+    } catch (error) {
+      console.error(JSON.stringify({ code: "registry_unanswered", detail: String(error) }));
     }
   }
 
@@ -294,6 +345,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       standing: dueRechecks(tx, 20),
       erasures: dueErasures(tx, 50),
       emptied: dueEmptied(tx, 5),
+      overdue: dueOrders(tx, 100),
     }));
   }
 
@@ -325,12 +377,9 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   /** The only place that sets the alarm: the earliest deadline in the rows, not sooner than `pauseMs` from now. */
   #rearm(pauseMs = 0): void {
     const { storage } = this.ctx;
-    const due = storage.sql
-      .exec<{ due: number | null }>(
-        `SELECT min(due) AS due FROM (SELECT min(review_ms) AS due FROM payments UNION ALL SELECT min(next_ms) FROM erasures
-           UNION ALL ${UNSERVED_DUE} UNION ALL ${LOOK_DUE} UNION ALL ${EMPTIED_DUE})`,
-      )
-      .one().due;
+    const due = dueIn(storage.sql);
+    const untold = toTell(storage.sql, due);
+    if (untold) this.ctx.waitUntil(this.#tell(untold));
     if (due === null) return;
     void storage.setAlarm(Math.max(due, Date.now() + pauseMs));
   }

@@ -7,9 +7,11 @@ import { parseWallet, type Wallet } from "#contract/wallet";
 import { firstIssue, type Network, networkOf } from "#contract/x402";
 import { revertReason } from "#rules/revert";
 import { dispatch } from "../durable/dispatch.ts";
+import type { HeartbeatObject } from "../durable/heartbeat.ts";
 import type { RelayerPorts } from "../durable/lane-ports.ts";
 import type { Chain, Clock, Forecasts, Policy, Rates } from "../durable/ports.ts";
 import type { RatesObject, RatesPorts } from "../durable/rates.ts";
+import { type RegistryObject, type RegistryPorts, SHARDS, shardOf } from "../durable/registry.ts";
 import type { RelayerObject } from "../durable/relayer.ts";
 import type { WalletObject, WalletPorts } from "../durable/wallet.ts";
 import { openCalculator } from "./adapters/aws/calculator.ts";
@@ -28,12 +30,14 @@ import { openSeals } from "./adapters/seals.ts";
 import { digestOf, recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
 import { openTickets } from "./adapters/tickets.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
-import type { Ports, Receipts, WalletRemote } from "./flow/ports.ts";
+import type { Ports, Receipts, TickPorts, WalletRemote } from "./flow/ports.ts";
 
 export interface Env {
   readonly WALLET: DurableObjectNamespace<WalletObject>;
   readonly RELAYER: DurableObjectNamespace<RelayerObject>;
   readonly RATES: DurableObjectNamespace<RatesObject>;
+  readonly REGISTRY: DurableObjectNamespace<RegistryObject>;
+  readonly HEARTBEAT: DurableObjectNamespace<HeartbeatObject>;
   /** Optional: a deployment may leave the counting to what stands in front of it. */
   readonly RATE?: RateLimit;
 }
@@ -97,7 +101,7 @@ interface Opened {
   readonly policy: Policy;
   readonly relayers: ReadonlyMap<Wallet, string>;
   /** Instead of relayers. */
-  readonly facilitator: Chain | undefined;
+  readonly facilitator: ReturnType<typeof openFacilitator> | undefined;
   readonly contractSigned: ContractSigned;
   readonly receipts: Receipts | undefined;
   /** Remembers, for seconds, what the shelf said. */
@@ -145,7 +149,7 @@ const rpcOf = (settings: Settings, network: Network) =>
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Exactly one way to settle: with two, a claim could be with both. */
-function facilitatorOf(settings: Settings, network: Network): Chain | undefined {
+function facilitatorOf(settings: Settings, network: Network): ReturnType<typeof openFacilitator> | undefined {
   const { FACILITATOR_URL: url, RELAYERS } = settings;
   if ((url === undefined) === (RELAYERS === undefined))
     throw new Misconfigured("Exactly one of RELAYERS and FACILITATOR_URL must be set");
@@ -224,9 +228,12 @@ const storeOf = ({ settings }: Opened) =>
     endpoint: settings.S3_ENDPOINT,
   });
 
-function chainOf(env: Env, { relayers, facilitator }: Opened): Chain {
-  return facilitator ?? dispatch([...relayers.keys()], (address) => env.RELAYER.getByName(address));
+function chainOf(env: Env, { settings, network, relayers, facilitator }: Opened): Chain {
+  const headMs = async () => Number((await rpcOf(settings, network).head("finalized")).timeS) * 1000;
+  return facilitator ?? dispatch([...relayers.keys()], (address) => env.RELAYER.getByName(address), headMs);
 }
+
+const pulseOf = (env: Env) => ({ read: () => env.HEARTBEAT.getByName("heartbeat").pulse() });
 
 export function openPorts(env: Env): Ports {
   const opened = open(env);
@@ -238,6 +245,7 @@ export function openPorts(env: Env): Ports {
     chain: chainOf(env, opened),
     store: storeOf(opened),
     rates: opened.rates,
+    pulse: pulseOf(env),
     publicUrl: settings.PUBLIC_URL,
     storeOrigins: browserOrigins(settings.S3_ENDPOINT, settings.S3_REGIONS),
     tickets: openTickets(settings.TICKET_KEY),
@@ -259,8 +267,31 @@ export function openWalletPorts(env: Env): WalletPorts {
     store: storeOf(opened),
     policy: opened.policy,
     forecasts: forecastsOf(opened),
+    rates: opened.rates,
+    pulse: pulseOf(env),
+    registry: { put: (wallet, due) => env.REGISTRY.getByName(shardOf(wallet)).put(wallet, due) },
   };
 }
+
+export function openRegistryPorts(env: Env): RegistryPorts {
+  return { clock, wake: (wallet) => env.WALLET.getByName(wallet).wake() };
+}
+
+/** What a minute's errands need (cron.ts). */
+export function openTickPorts(env: Env): TickPorts {
+  const opened = open(env);
+  const { settings, network, relayers, facilitator } = opened;
+  const lanesReady = () => Promise.all([...relayers.keys()].map((address) => env.RELAYER.getByName(address).ready()));
+  return {
+    clock,
+    chainMs: async () => Number((await rpcOf(settings, network).head("latest")).timeS) * 1000,
+    canSettle: async () => (facilitator ? facilitator.ready() : (await lanesReady()).includes(true)),
+    beat: (alive) => env.HEARTBEAT.getByName("heartbeat").beat(alive),
+    registries: SHARDS.map((name) => () => env.REGISTRY.getByName(name).wakeOverdue()),
+  };
+}
+
+export { clock };
 
 export function openRelayerPorts(env: Env, address: string): RelayerPorts {
   const opened = open(env);

@@ -1,8 +1,21 @@
 /** Front door: the app, and the object classes with their ports plugged in. */
+import { HeartbeatObject } from "../durable/heartbeat.ts";
 import { RatesObject } from "../durable/rates.ts";
+import { RegistryObject } from "../durable/registry.ts";
 import { RelayerObject } from "../durable/relayer.ts";
 import { WalletObject } from "../durable/wallet.ts";
-import { admit, type Env, openPorts, openRatesPorts, openRelayerPorts, openWalletPorts } from "./env.ts";
+import { tick } from "./cron.ts";
+import {
+  admit,
+  clock,
+  type Env,
+  openPorts,
+  openRatesPorts,
+  openRegistryPorts,
+  openRelayerPorts,
+  openTickPorts,
+  openWalletPorts,
+} from "./env.ts";
 import { routes } from "./http.ts";
 import page from "./page.built.json";
 
@@ -24,6 +37,18 @@ export class RatesDO extends RatesObject<Env> {
   }
 }
 
+export class RegistryDO extends RegistryObject<Env> {
+  protected openPorts() {
+    return openRegistryPorts(this.env);
+  }
+}
+
+export class HeartbeatDO extends HeartbeatObject<Env> {
+  protected openClock() {
+    return clock;
+  }
+}
+
 export default {
   fetch(request, env, context) {
     return routes(
@@ -31,5 +56,8 @@ export default {
       (asked) => admit(env, asked),
       page,
     ).fetch(request, env, context);
+  },
+  async scheduled(_, env) {
+    await tick(openTickPorts(env));
   },
 } satisfies ExportedHandler<Env>;

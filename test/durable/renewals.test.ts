@@ -166,7 +166,8 @@ describe("a renewal", () => {
     worldOf(late).aheadMs += (await paidThrough(late)) + 2 * DAY_MS - clockOf(late).nowMs() - 2_000;
     expect(await ask(late)).toMatchObject({ step: "price", index: 1 });
     worldOf(late).aheadMs += 4_000;
-    expect(await ask(late)).toMatchObject({ code: "gone" });
+    expect(await ask(late)).toMatchObject({ step: "late" });
+    expect(await ask(late, { gaps: [] })).toMatchObject({ code: "gone" });
     expect(await begin(late, held.orderId, 1)).toMatchObject({ code: "gone" });
   });
 

@@ -1,11 +1,14 @@
 /** The shipped objects with the tests' world plugged in. This entry is never deployed. */
 import { networkOf } from "#contract/x402";
+import { HeartbeatObject } from "../../durable/heartbeat.ts";
 import type { RelayerPorts } from "../../durable/lane-ports.ts";
 import { RatesObject, type RatesPorts } from "../../durable/rates.ts";
+import { RegistryObject, type RegistryPorts } from "../../durable/registry.ts";
 import { RelayerObject } from "../../durable/relayer.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
 import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
 import { buildBatch, buildCancel, buildSettlement } from "../../worker/adapters/base-transactions.ts";
+import { openRates } from "../../worker/adapters/rate-card.ts";
 import { PAY_TO } from "./fixture.ts";
 import { chainOf, clockOf, storeOf, worldOf } from "./world.ts";
 
@@ -25,6 +28,13 @@ export class WalletDO extends WalletObject<Cloudflare.Env> {
         defaultRegion: "us-east-1",
       },
       forecasts: NO_FORECASTS,
+      rates: openRates({ anyAge: true }),
+      pulse: { read: () => worldOf(name).pulse() },
+      registry: {
+        put: async (_, due) => {
+          worldOf(name).told.push(due);
+        },
+      },
     };
   }
 }
@@ -61,6 +71,18 @@ export class RatesDO extends RatesObject<Cloudflare.Env> {
     const { closed, sources, regions } = worldOf(name);
     if (closed) throw new Error("this deployment lacks a setting");
     return { clock: clockOf(name), sources, regions };
+  }
+}
+
+export class RegistryDO extends RegistryObject<Cloudflare.Env> {
+  protected openPorts(): RegistryPorts {
+    return { clock: clockOf("registry"), wake: async (wallet) => worldOf(wallet).wake(wallet) };
+  }
+}
+
+export class HeartbeatDO extends HeartbeatObject<Cloudflare.Env> {
+  protected openClock() {
+    return clockOf(this.ctx.id.name ?? "");
   }
 }
 

@@ -16,6 +16,8 @@ import type {
   Store,
   TransferProof,
 } from "../../durable/ports.ts";
+import type { Due } from "../../durable/roll.ts";
+import type { Pulse } from "../../durable/rules/pulse.ts";
 import { ScriptedChain } from "./scripted-chain.ts";
 
 export interface World {
@@ -26,6 +28,11 @@ export interface World {
   readonly asked: { readonly job: SettlementJob; readonly atMs: number }[];
   settle: (job: SettlementJob) => Promise<SettlementEnd> | SettlementEnd;
   recheck: (seen: TransferProof) => Promise<Recheck> | Recheck;
+  headMs: () => Promise<number>;
+  pulse: () => Promise<Pulse>;
+  /** What the registry was told. */
+  readonly told: Due[];
+  wake: (wallet: string) => Promise<Due> | Due;
   readonly erased: { readonly key: string; readonly atMs: number }[];
   erase: (place: ObjectPlace) => ReturnType<Store["erase"]>;
   look: (place: ObjectPlace) => ReturnType<Store["look"]>;
@@ -55,6 +62,10 @@ export function worldOf(name: string): World {
     asked: [],
     settle: () => ({ end: "unknown", txHash: undefined }),
     recheck: (proof) => ({ end: "final", proof }),
+    headMs: async () => clockOf(name).nowMs(),
+    pulse: async () => alive(clockOf(name).nowMs()),
+    told: [],
+    wake: () => ({ seq: 1, dueMs: null }),
     erased: [],
     erase: async () => ({ end: "done" }),
     look: async () => ({ end: "absent" }),
@@ -78,6 +89,11 @@ export function worldOf(name: string): World {
   return world;
 }
 
+/** A service that has beaten this very moment. */
+export function alive(nowMs: number): Pulse {
+  return { beats: { edge: nowMs, rpc: nowMs, relayer: nowMs }, gaps: [] };
+}
+
 export function clockOf(name: string): Clock {
   return { nowMs: () => Date.now() + worldOf(name).aheadMs };
 }
@@ -89,6 +105,7 @@ export function chainOf(name: string): Chain {
       return worldOf(name).settle(job);
     },
     recheck: async (_, seen) => worldOf(name).recheck(seen),
+    headMs: () => worldOf(name).headMs(),
   };
 }
 

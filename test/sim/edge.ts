@@ -3,7 +3,7 @@ import { sha256Hex, utf8ToBytes } from "#contract/bytes";
 import { REFUSALS } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { networkOf } from "#contract/x402";
-import { dispatch } from "../../durable/dispatch.ts";
+import { dispatch, type LaneRemote } from "../../durable/dispatch.ts";
 import type { Policy } from "../../durable/ports.ts";
 import { openRates } from "../../worker/adapters/rate-card.ts";
 import { openSeals } from "../../worker/adapters/seals.ts";
@@ -54,11 +54,12 @@ export function signAs(wallet: Wallet, salt: string): `0x${string}` {
   return `0x${wallet.slice(2)}${salt.padEnd(90, "0").slice(0, 90)}`;
 }
 
-export function chainFor(actor: Actor, parts: Pick<EdgeParts, "lanes" | "callLane">) {
-  return dispatch(parts.lanes, (lane) => ({
+export function chainFor(actor: Actor, parts: Pick<EdgeParts, "lanes" | "callLane" | "time">) {
+  const laneOf = (lane: Wallet): LaneRemote => ({
     settle: (job, waitMs) => parts.callLane(actor, lane, "settle", [job, waitMs]) as never,
     recheck: (job, seen) => parts.callLane(actor, lane, "recheck", [job, seen]) as never,
-  }));
+  });
+  return dispatch(parts.lanes, laneOf, async () => parts.time.nowMs);
 }
 
 let requests = 0;
@@ -134,6 +135,7 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     chain: chainFor(actor, parts),
     store: parts.s3.storeFor(actor, parts.io),
     rates: openRates({ anyAge: true }),
+    pulse: { read: async () => ({ beats: {}, gaps: [] }) },
     policy: parts.policy,
     network: NETWORK,
     storeOrigins: [],

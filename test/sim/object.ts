@@ -96,6 +96,7 @@ export class Host<T extends { alarm(): Promise<void> }> {
     const ctx = {
       id: { name: this.name },
       storage: storageOf(this.database, () => actor.alive),
+      waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined),
       blockConcurrencyWhile: (work: () => Promise<void>) => {
         ready = work();
         ready.catch(() => undefined);

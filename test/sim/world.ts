@@ -7,6 +7,7 @@ import { RelayerObject } from "../../durable/relayer.ts";
 import { addressOf } from "../../durable/sign.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
 import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
+import { openRates } from "../../worker/adapters/rate-card.ts";
 import { type Actor, type Faults, Io } from "./actor.ts";
 import { SimS3 } from "./bucket.ts";
 import { type Intent, SimChain } from "./chain.ts";
@@ -98,6 +99,10 @@ export function openWorld(seed: number, mutation: Mutation = {}): World {
         store: s3.storeFor(actor, io),
         policy,
         forecasts: NO_FORECASTS,
+        rates: openRates({ anyAge: true }),
+        // A history of hours: nothing is due before a month is over (lease histories have a world of their own).
+        pulse: { read: async () => ({ beats: {}, gaps: [] }) },
+        registry: { put: async () => {} },
       };
       class Held extends WalletObject {
         protected openPorts() {

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { type Address, parseEther, parseUnits } from "viem";
 import { privateKeyToAddress } from "viem/accounts";
 import { type Chain, startChain } from "./chain/chain.ts";
+import { type Cron, startCron } from "./cron.ts";
 import { StackFailure } from "./failure.ts";
 import { announce, withdraw } from "./join.ts";
 import { type Lock, takeLock } from "./lock.ts";
@@ -73,6 +74,7 @@ interface Started {
   family: Family;
   lock?: Lock;
   chain?: Chain;
+  cron?: Cron;
   secretsManager?: SecretsManager;
   pricing?: PricingServer;
 }
@@ -138,6 +140,7 @@ async function startParts(options: StackOptions, started: Started): Promise<Stac
   const vars = { ...inputs.vars, ...options.edgeVars };
   const edge = { name: "edge", config: edgeConfig, port: ports.edge, persistTo: paths.edge, ...inputs, vars };
   await family.start(workerPlan(edge, paths));
+  started.cron = startCron(urls.edge);
   announce(paths.directory, { urls, payTo: privateKeyToAddress(keys.payTo) });
 
   return {
@@ -158,7 +161,8 @@ async function startParts(options: StackOptions, started: Started): Promise<Stac
   };
 }
 
-async function stopParts({ family, lock, chain, secretsManager, pricing }: Started): Promise<void> {
+async function stopParts({ family, lock, chain, cron, secretsManager, pricing }: Started): Promise<void> {
+  cron?.stop();
   await family.child("edge")?.stop();
   await pricing?.stop();
   await secretsManager?.stop();

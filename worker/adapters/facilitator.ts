@@ -67,11 +67,19 @@ interface Submission {
   failedMs: number | undefined;
 }
 
-export function openFacilitator(options: FacilitatorOptions): Chain {
+export function openFacilitator(options: FacilitatorOptions): Chain & { ready(): Promise<boolean> } {
   return new Facilitator(options);
 }
 
 class Facilitator implements Chain {
+  ready(): Promise<boolean> {
+    return this.#http.supports();
+  }
+
+  async headMs(): Promise<number> {
+    return Number((await this.#options.rpc.head("finalized")).timeS) * 1000;
+  }
+
   readonly #options: FacilitatorOptions;
   readonly #http: ReturnType<typeof httpOf>;
   /** Claims with a /settle under way, and until when at the latest: a request that was cut off never tells. */

@@ -3,6 +3,7 @@ import type { RateCard } from "#contract/rates";
 import type { Wallet } from "#contract/wallet";
 import type { Network } from "#contract/x402";
 import type { Chain, Clock, Policy, PutContent, Rates, Store } from "../../durable/ports.ts";
+import type { Beat, Pulse } from "../../durable/rules/pulse.ts";
 import type { WalletObject } from "../../durable/wallet.ts";
 
 /** A Durable Object's methods as a caller sees them: the same, only later. */
@@ -22,6 +23,8 @@ export type WalletRemote = Remote<
     | "finishPayment"
     | "spendCredit"
     | "beginRenewal"
+    | "wake"
+    | "lapsing"
     | "plan"
     | "largestRoom"
     | "finishBucket"
@@ -64,6 +67,8 @@ export interface Ports {
   readonly chain: Chain;
   readonly store: Store & BytesIn;
   readonly rates: Rates;
+  /** When the service was there to be paid. */
+  readonly pulse: { read(): Promise<Pulse> };
   readonly policy: Policy;
   readonly network: Network;
   /** Our own origin as clients reach it; payments name resources under it. */
@@ -104,6 +109,17 @@ export interface Tickets {
   issue(orderId: string): string;
   /** The order a ticket is for; undefined when it is not one of ours. */
   orderOf(ticket: string): string | undefined;
+}
+
+/** What the cron (worker/cron.ts) needs. */
+export interface TickPorts {
+  readonly clock: Clock;
+  /** Time of the newest block, ms. */
+  chainMs(): Promise<number>;
+  /** Whether a payment could be sent now. */
+  canSettle(): Promise<boolean>;
+  beat(alive: Readonly<Record<Beat, boolean>>): Promise<void>;
+  readonly registries: readonly (() => Promise<unknown>)[];
 }
 
 export type { RateCard };

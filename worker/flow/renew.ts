@@ -8,9 +8,11 @@ import { utf8ToBytes } from "#contract/bytes";
 import { refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
 import type { SettleReply, SettleRequest } from "#contract/settling";
+import type { Wallet } from "#contract/wallet";
 import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
-import type { RenewalStep } from "../../durable/renewing.ts";
+import type { ProofUse } from "../../durable/proofs.ts";
+import type { RenewalStep, RenewalWanted } from "../../durable/renewing.ts";
 import { answer, type Call, type Outcome } from "./call.ts";
 import { readKey } from "./key.ts";
 import { askOf, claimShown, orderPaid, pay, priceTold, receiptAgain } from "./pay.ts";
@@ -31,7 +33,7 @@ export async function renew(ports: Ports, call: Call, value: SettleRequest, who:
   if (!who.proof) throw new Error("invariant: a renewal without a wallet proof");
   const shown = claimShown(ports, call);
   const wanted = { agentId, objectKey, index, key: key.use, identifier: shown?.identifier, claimKey: shown?.claimKey };
-  const begun = await ports.wallet(who.wallet).beginRenewal(who.proof, wanted);
+  const begun = await begin(ports, who.wallet, who.proof, wanted);
   if (!begun.ok) return begun;
   if (begun.step === "settled") {
     const ask = askOf(ports, call, BigInt(begun.payment.amount), objectKey);
@@ -54,12 +56,25 @@ export async function renew(ports: Ports, call: Call, value: SettleRequest, who:
   return answer(replyOf(ports, who, renewal.index, { ...paid, order: orderPaid(paid) }), paid.headers);
 }
 
+type Step = Exclude<RenewalStep, { step: "late" }>;
+
+/** Grace is time in which one could have paid: who comes after the calendar's deadline is judged with the outages added. */
+async function begin(ports: Ports, wallet: Wallet, proof: ProofUse, wanted: RenewalWanted): Promise<Step> {
+  const first = await ports.wallet(wallet).beginRenewal(proof, wanted);
+  if (!first.ok || first.step !== "late") return first;
+  try {
+    const { gaps } = await ports.pulse.read();
+    const again = await ports.wallet(wallet).beginRenewal(proof, { ...wanted, gaps });
+    if (!again.ok || again.step !== "late") return again;
+    throw new Error("invariant: late with the outages known");
+  } catch (error) {
+    if (String(error).includes("invariant")) throw error;
+    return refuse("settlement_unavailable", "the deadline cannot be told now; nothing was charged", { retryAfterS: 5 });
+  }
+}
+
 /** A claim that is known costs what it cost; else S3 says how much is stored. */
-async function priceOf(
-  ports: Ports,
-  call: Call,
-  step: Exclude<Extract<RenewalStep, { ok: true }>, { step: "settled" }>,
-) {
+async function priceOf(ports: Ports, call: Call, step: Exclude<Extract<Step, { ok: true }>, { step: "settled" }>) {
   if (step.step === "claimed") {
     const { orderId, amount } = step.payment;
     return { ok: true as const, renewal: { orderId, index: step.index, amount, card: "", sizeBytes: 0 } };
@@ -80,6 +95,7 @@ async function priceOf(
     amount: formatMicroUsdc(priced.price.total),
     card: priced.card,
     sizeBytes: seen.lengthBytes,
+    deadlineMs: step.deadlineMs,
   };
   return { ok: true as const, renewal };
 }
