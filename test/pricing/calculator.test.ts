@@ -229,6 +229,25 @@ describe("our adapter", () => {
     expect(server.estimatesLeft()).toEqual([]);
   });
 
+  test("gives up before its alarm would be ended, and cleans up all the same", async () => {
+    const answered = new Map<string, number>();
+    fault = (operation) => {
+      const count = (answered.get(operation) ?? 0) + 1;
+      answered.set(operation, count);
+      // Each look at an estimate takes more than a minute and a half of waiting.
+      return operation === "GetWorkloadEstimate" && count % 6 !== 0
+        ? { code: "ThrottlingException", message: "slow down", status: 429, more: { retryAfterSeconds: 20 } }
+        : undefined;
+    };
+    pausedMs = 0;
+    expect(await ours().take(["us-east-1"], NOW)).toEqual({
+      end: "unknown",
+      detail: "AWS is too busy to tell its prices",
+    });
+    expect(pausedMs).toBeLessThanOrEqual(8 * 60_000);
+    expect(server.estimatesLeft()).toEqual([]);
+  });
+
   test("gives up when AWS stays busy, breaks, or does not answer", async () => {
     fault = () => ({ code: "ThrottlingException", message: "slow down", status: 429 });
     expect(await ours().take(["us-east-1"], NOW)).toEqual({

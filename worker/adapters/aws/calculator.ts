@@ -10,7 +10,7 @@ import { decimalUp } from "#contract/decimal";
 import type { RegionRates } from "#contract/rates";
 import type { PriceSource, Taken } from "../../../durable/ports.ts";
 import type { AwsCredentials, AwsJsonService } from "./json-api.ts";
-import { answerTo, askPatiently, NotTaken, type Pause } from "./patience.ts";
+import { answerTo, askPatiently, limited, NotTaken, type Pause } from "./patience.ts";
 import { cardTiers, per1000, type Step } from "./tiers.ts";
 import { EGRESS, READS, STORAGE, usageTypeOf, WRITES } from "./usage-codes.ts";
 
@@ -121,9 +121,11 @@ export function openCalculator(config: CalculatorConfig): PriceSource {
 class Run {
   readonly #config: CalculatorConfig;
   readonly #service: AwsJsonService;
+  readonly #pause: Pause;
 
   constructor(config: CalculatorConfig) {
     this.#config = config;
+    this.#pause = limited(config.pause);
     this.#service = {
       endpoint: config.endpoint ?? `https://bcm-pricing-calculator.${REGION}.api.aws`,
       region: REGION,
@@ -189,7 +191,7 @@ class Run {
       if (status === "VALID") return;
       if (status !== "UPDATING")
         throw new NotTaken(`the estimate is ${status}: ${failureMessage ?? "no reason given"}`);
-      await this.#config.pause(Math.min(POLL_MS * (poll + 1), POLL_MAX_MS));
+      await this.#pause(Math.min(POLL_MS * (poll + 1), POLL_MAX_MS));
     }
     throw new NotTaken("the estimate was not worked out in time");
   }
@@ -233,7 +235,7 @@ class Run {
   }
 
   #ask(operation: string, input: object): Promise<unknown> {
-    return answerTo(operation, askPatiently(this.#service, operation, input, this.#config.pause));
+    return answerTo(operation, askPatiently(this.#service, operation, input, this.#pause));
   }
 }
 

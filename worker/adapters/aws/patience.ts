@@ -28,6 +28,18 @@ export async function askPatiently(
   return callAws(service, operation, input);
 }
 
+/** An alarm is ended by its platform after a quarter of an hour; a source that has paused for so long gives up by itself. */
+const PAUSED_MAX_MS = 8 * 60_000;
+
+export function limited(pause: Pause): Pause {
+  let pausedMs = 0;
+  return async (ms) => {
+    pausedMs += ms;
+    if (pausedMs > PAUSED_MAX_MS) throw new NotTaken("AWS is too busy to tell its prices");
+    await pause(ms);
+  };
+}
+
 /** The end of a source that did not get what it asked for. */
 export class NotTaken extends Error {}
 

@@ -8,7 +8,7 @@ import { decimalUp } from "#contract/decimal";
 import type { RegionRates } from "#contract/rates";
 import type { PriceSource, Taken } from "../../../durable/ports.ts";
 import type { AwsCredentials, AwsJsonService } from "./json-api.ts";
-import { answerTo, askPatiently, NotTaken, type Pause } from "./patience.ts";
+import { answerTo, askPatiently, limited, NotTaken, type Pause } from "./patience.ts";
 import { cardTiers, per1000, type Step } from "./tiers.ts";
 import { EGRESS, READS, STORAGE, WRITES } from "./usage-codes.ts";
 
@@ -71,6 +71,13 @@ const Product = z.object({
 });
 type Product = z.infer<typeof Product>;
 
+/** One region of one run. */
+interface Asking {
+  readonly region: string;
+  readonly nowMs: number;
+  readonly pause: Pause;
+}
+
 export function openPriceList({ endpoint, credentials, pause }: PriceListConfig): PriceSource {
   const service: AwsJsonService = {
     endpoint: endpoint ?? `https://api.pricing.${REGION}.amazonaws.com`,
@@ -81,7 +88,10 @@ export function openPriceList({ endpoint, credentials, pause }: PriceListConfig)
     credentials,
   };
 
-  const productsOf = async ({ serviceCode, filters }: Wanted, region: string): Promise<Product[]> => {
+  const productsOf = async (
+    { serviceCode, filters }: Wanted,
+    { region, pause: patience }: Asking,
+  ): Promise<Product[]> => {
     const found: Product[] = [];
     let token: string | null | undefined;
     for (let page = 0; page < PAGES_MAX; page++) {
@@ -92,7 +102,7 @@ export function openPriceList({ endpoint, credentials, pause }: PriceListConfig)
         ...(token ? { NextToken: token } : {}),
         MaxResults: PAGE_MAX,
       };
-      const told = Page.parse(await answerTo("GetProducts", askPatiently(service, "GetProducts", input, pause)));
+      const told = Page.parse(await answerTo("GetProducts", askPatiently(service, "GetProducts", input, patience)));
       found.push(...told.PriceList.map((text) => Product.parse(JSON.parse(text))));
       token = told.NextToken;
       if (!token) return found;
@@ -100,14 +110,14 @@ export function openPriceList({ endpoint, credentials, pause }: PriceListConfig)
     throw new NotTaken(`more than ${PAGES_MAX} pages of ${serviceCode} in ${region}`);
   };
 
-  const stepsOf = async (wanted: Wanted, region: string, nowMs: number) =>
-    theOne(await productsOf(wanted, region), wanted, region, nowMs);
+  const stepsOf = async (wanted: Wanted, asking: Asking) =>
+    theOne(await productsOf(wanted, asking), wanted, asking.region, asking.nowMs);
 
-  const ratesOf = async (region: string, nowMs: number): Promise<RegionRates> => ({
-    storageGbMonth: cardTiers(await stepsOf(STORED, region, nowMs)),
-    egressGb: cardTiers(await stepsOf(SENT, region, nowMs)),
-    writePer1000: per1000(await stepsOf(WRITTEN, region, nowMs)),
-    readPer1000: per1000(await stepsOf(READ, region, nowMs)),
+  const ratesOf = async (asking: Asking): Promise<RegionRates> => ({
+    storageGbMonth: cardTiers(await stepsOf(STORED, asking)),
+    egressGb: cardTiers(await stepsOf(SENT, asking)),
+    writePer1000: per1000(await stepsOf(WRITTEN, asking)),
+    readPer1000: per1000(await stepsOf(READ, asking)),
   });
 
   return {
@@ -116,7 +126,8 @@ export function openPriceList({ endpoint, credentials, pause }: PriceListConfig)
     async take(regions, nowMs): Promise<Taken> {
       try {
         const taken: Record<string, RegionRates> = {};
-        for (const region of regions) taken[region] = await ratesOf(region, nowMs);
+        const patience = limited(pause);
+        for (const region of regions) taken[region] = await ratesOf({ region, nowMs, pause: patience });
         return { end: "done", regions: taken };
       } catch (error) {
         return { end: "unknown", detail: String(error instanceof NotTaken ? error.message : error).slice(0, 500) };
