@@ -295,6 +295,13 @@ export const REFUSALS = {
     title: "Storage does not answer; what was paid stays paid",
     next: wait,
   },
+  no_room: {
+    status: 503,
+    retryable: true,
+    error: "unavailable",
+    title: "No room for new wallets now; nothing was charged",
+    next: "Try another region, or the same request later.",
+  },
   misconfigured: {
     status: 503,
     retryable: false,

@@ -14,11 +14,13 @@ import type { Removed } from "./ports.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import type { Tx } from "./tx.ts";
 
-export interface Emptied {
+/** A row of `buckets`. */
+export type Emptied = {
+  readonly store: string;
   readonly region: string;
   readonly sequence: number;
   readonly name: string;
-}
+};
 
 const KEEP_MS = EMPTIED_BUCKET_KEEP_S * 1000;
 const LIVE =
@@ -37,8 +39,8 @@ const AGAIN_WANTED_MS = 15_000;
 
 /** Buckets to remove now; the intent is written, and with it when to try again should we die before the answer. */
 export function dueEmptied(tx: Tx, atMost: number): Emptied[] {
-  const rows = tx.all<{ region: string; sequence: number; name: string }>(
-    `SELECT region, sequence, name FROM buckets WHERE (state = 'leaving' OR (${EMPTY})) AND ${DUE_MS} <= ? LIMIT ?`,
+  const rows = tx.all<Emptied>(
+    `SELECT store, region, sequence, name FROM buckets WHERE (state = 'leaving' OR (${EMPTY})) AND ${DUE_MS} <= ? LIMIT ?`,
     tx.nowMs,
     atMost,
   );

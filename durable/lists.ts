@@ -22,6 +22,7 @@ export interface ListScope {
 
 /** A stretch of one bucket. */
 export interface Section {
+  readonly store: string;
   readonly region: string;
   /** Undefined where nothing was ever planned: then there are leases and no bytes. */
   readonly bucket: string | undefined;
@@ -100,10 +101,11 @@ function sectionsOf(tx: Tx, scope: ListScope, from: Cursor | undefined): Section
     from?.agentId ?? "",
     S3_CALLS_PER_LIST_MAX + 1,
   );
-  const buckets = new Map(readyBuckets(tx).map(({ region, name }) => [region, name]));
+  const buckets = new Map(readyBuckets(tx).map((bucket) => [bucket.region, bucket]));
   return rows.map(({ region, agent_id: agentId }) => ({
+    store: buckets.get(region)?.store ?? "",
     region,
-    bucket: buckets.get(region),
+    bucket: buckets.get(region)?.name,
     agentId: apart ? agentId : undefined,
     prefix: apart ? `agent=${agentId}/${scope.prefix}` : "agent=",
   }));

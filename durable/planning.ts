@@ -4,7 +4,7 @@ import { findPayment } from "./ledger.ts";
 import type { Order } from "./orders.ts";
 import { pinsOf } from "./pins.ts";
 import { type Asker, type BucketTry, beginPlan, bucketFor, type Content, extend, type Plan, placeOf } from "./plans.ts";
-import type { ObjectPlace } from "./ports.ts";
+import type { ObjectPlace, Policy } from "./ports.ts";
 import type { Tx } from "./tx.ts";
 import { markUnserved } from "./unserved.ts";
 
@@ -30,13 +30,13 @@ export type Planned =
   | ({ readonly ok: true; readonly step: "put" } & Sending)
   | Refusal;
 
-export function planFor(tx: Tx, order: Order, content: Content, asker: Asker, defaultRegion: string): Planned {
+export function planFor(tx: Tx, order: Order, content: Content, asker: Asker, policy: Policy): Planned {
   const planned = beginPlan(tx, order, content, asker);
   if (!planned.ok) return planned;
   let { plan } = planned;
-  let name = order.bucket;
+  let { store, bucket: name } = order;
   if (name === undefined) {
-    const bucket = bucketFor(tx, order.region, defaultRegion);
+    const bucket = bucketFor(tx, order.region, policy);
     if (!bucket.ready) {
       markUnserved(tx, order);
       if (bucket.leaving)
@@ -45,11 +45,17 @@ export function planFor(tx: Tx, order: Order, content: Content, asker: Asker, de
         });
       return { ok: true, step: "bucket", bucket };
     }
-    name = bucket.name;
-    tx.run("UPDATE orders SET bucket = ?, unserved_ms = NULL WHERE order_id = ?", name, order.orderId);
-    plan = extend(tx, { ...order, bucket: name }, plan);
+    ({ store, name } = bucket);
+    // Recorded, so that no later call computes it and no later configuration moves it.
+    tx.run(
+      "UPDATE orders SET store = ?, bucket = ?, unserved_ms = NULL WHERE order_id = ?",
+      store,
+      name,
+      order.orderId,
+    );
+    plan = extend(tx, { ...order, store, bucket: name }, plan);
   }
-  const placed = { ...order, bucket: name };
+  const placed = { ...order, store, bucket: name };
   const place = placeOf(placed, plan);
   if (!place) throw new Error("invariant: a plan without a bucket");
   if (plan.partBytes !== undefined && plan.uploadId === undefined && plan.state === "open")

@@ -7,7 +7,7 @@ import { PLANS_PER_ORDER_HOUR_MAX, UPLOAD_URL_TTL_S } from "#contract/limits";
 import { bucketName, s3Key } from "#contract/wallet";
 import { move, type Order } from "./orders.ts";
 import { dropPins, pinsOf } from "./pins.ts";
-import type { ObjectPlace } from "./ports.ts";
+import type { ObjectPlace, Policy } from "./ports.ts";
 import { compositeOf } from "./rules/content.ts";
 import { mayUpload } from "./rules/lease.ts";
 import type { Tx } from "./tx.ts";
@@ -256,6 +256,7 @@ export function finishErasure(tx: Tx, key: string, erased: boolean): void {
 }
 
 export interface BucketTry {
+  readonly store: string;
   readonly region: string;
   readonly sequence: number;
   readonly name: string;
@@ -266,31 +267,50 @@ export interface BucketTry {
   readonly leaving: boolean;
 }
 
-/** The wallet's bucket in a region: the ready one, or the next name to try, its intent written down. */
-export function bucketFor(tx: Tx, region: string, defaultRegion: string): BucketTry {
-  const rows = tx.all<{ sequence: number; name: string; state: string }>(
-    "SELECT sequence, name, state FROM buckets WHERE region = ? ORDER BY sequence DESC LIMIT 1",
+/**
+ * The wallet's bucket in a region: the ready one, or the next name to try, its intent written down. A region that moved to another
+ * store gets a bucket there; the old one stays with the leases that name it.
+ */
+export function bucketFor(tx: Tx, region: string, { defaultRegion, stores }: Policy): BucketTry {
+  const store = stores[region];
+  if (store === undefined) throw new Error(`invariant: no store serves ${region}`);
+  const rows = tx.all<{ sequence: number; name: string; state: string; store: string }>(
+    "SELECT sequence, name, state, store FROM buckets WHERE region = ? ORDER BY sequence DESC",
     region,
   );
-  const last = rows[0];
+  const last = rows.find((row) => row.store === store);
   if (last?.state === "gone") {
+    const { sequence, name } = last;
     tx.run(
       "UPDATE buckets SET state = 'intended', emptied_ms = NULL WHERE region = ? AND sequence = ?",
       region,
-      last.sequence,
+      sequence,
     );
-    tx.record("bucket.intended", { region, name: last.name });
-    return { region, sequence: last.sequence, name: last.name, ready: false, intended: false, leaving: false };
+    tx.record("bucket.intended", { store, region, name });
+    return { store, region, sequence, name, ready: false, intended: false, leaving: false };
   }
   if (last && last.state !== "taken") {
     const { sequence, name, state } = last;
-    return { region, sequence, name, ready: state === "ready", intended: true, leaving: state === "leaving" };
+    return { store, region, sequence, name, ready: state === "ready", intended: true, leaving: state === "leaving" };
   }
-  const sequence = last ? last.sequence + 1 : 0;
+  const sequence = (rows[0]?.sequence ?? -1) + 1;
   const name = bucketName(tx.wallet, region, defaultRegion, sequence);
-  tx.run("INSERT INTO buckets (region, sequence, name, state) VALUES (?, ?, ?, 'intended')", region, sequence, name);
-  tx.record("bucket.intended", { region, name });
-  return { region, sequence, name, ready: false, intended: false, leaving: false };
+  tx.run(
+    "INSERT INTO buckets (region, sequence, name, state, store) VALUES (?, ?, ?, 'intended', ?)",
+    region,
+    sequence,
+    name,
+    store,
+  );
+  tx.record("bucket.intended", { store, region, name });
+  return { store, region, sequence, name, ready: false, intended: false, leaving: false };
+}
+
+/** Whether the wallet has a bucket for what it buys in a region; a newcomer may have to be turned away. */
+export function hasBucket(tx: Tx, region: string, { stores }: Policy): boolean {
+  const store = stores[region] ?? "";
+  const sql = "SELECT 1 AS yes FROM buckets WHERE region = ? AND store = ? AND state = 'ready'";
+  return tx.first(sql, region, store) !== undefined;
 }
 
 export function finishBucket(tx: Tx, bucket: BucketTry, end: "ready" | "taken"): void {
@@ -303,8 +323,8 @@ export function finishBucket(tx: Tx, bucket: BucketTry, end: "ready" | "taken"):
   tx.record(`bucket.${end}`, { region: bucket.region, name: bucket.name });
 }
 
-export function readyBuckets(tx: Tx): { region: string; name: string }[] {
-  return tx.all<{ region: string; name: string }>(
-    "SELECT region, name FROM buckets WHERE state = 'ready' ORDER BY region, sequence",
+export function readyBuckets(tx: Tx): { store: string; region: string; name: string }[] {
+  return tx.all<{ store: string; region: string; name: string }>(
+    "SELECT store, region, name FROM buckets WHERE state = 'ready' ORDER BY region, sequence",
   );
 }

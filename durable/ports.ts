@@ -266,6 +266,7 @@ export interface Store {
    * `intended` tells whether this wallet wrote down earlier that it would create this very name.
    */
   ensureBucket(bucket: {
+    store: string;
     region: string;
     name: string;
     wallet: Wallet;
@@ -274,7 +275,9 @@ export interface Store {
     { readonly end: "ready" } | { readonly end: "taken" } | { readonly end: "unknown"; readonly detail: string }
   >;
   /** Removes an emptied bucket of this wallet. A bucket that is not there, or somebody else's by now, is gone. */
-  removeBucket(bucket: { region: string; name: string; wallet: Wallet }): Promise<Removed>;
+  removeBucket(bucket: { store: string; region: string; name: string; wallet: Wallet }): Promise<Removed>;
+  /** Whether a wallet that has no bucket there yet may be sold a place; a sentence when that cannot be known now. */
+  room(at: { store: string }): Promise<boolean | string>;
   /** A presigned PUT that admits exactly these bytes. Pure: no request is made. */
   signPut(target: PutTarget): Promise<{ url: string; headers: Record<string, string> }>;
   /** A presigned GET, of a span of bytes if one is named; the GET must send `headers`. Pure: no request is made. */
@@ -296,6 +299,7 @@ export interface Store {
   ): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
   erase(place: ObjectPlace): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
   list(page: {
+    store: string;
     region: string;
     bucket: string;
     prefix: string;
@@ -309,6 +313,15 @@ export interface Store {
   >;
 }
 
+/** For bytes that came inline; all others go by a URL past us. */
+export interface BytesIn {
+  /** Write-once. `done` also when something is under this key already: whether it is these bytes, a look tells. */
+  put(
+    content: PutContent,
+    bytes: Uint8Array,
+  ): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
+}
+
 /** What the operator decided; none of it has a default in code. */
 export interface Policy {
   readonly payTo: Wallet;
@@ -316,4 +329,6 @@ export interface Policy {
   readonly priceMinimum: MicroUsdc;
   readonly regions: readonly string[];
   readonly defaultRegion: string;
+  /** Which store serves a region that is sold. */
+  readonly stores: Readonly<Record<string, string>>;
 }

@@ -140,6 +140,10 @@ const WALLET_MIGRATIONS: readonly string[] = [
   UPDATE orders SET due_ms = paid_through_ms + CASE state WHEN 'stored' THEN 172800000 ELSE 0 END WHERE state IN ('paid', 'stored');
   CREATE INDEX orders_due ON orders (due_ms) WHERE due_ms IS NOT NULL;
   `,
+  `
+  -- The store that holds the bucket; a region may move to another.
+  ALTER TABLE buckets ADD COLUMN store TEXT NOT NULL DEFAULT 's3';
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

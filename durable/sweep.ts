@@ -77,10 +77,10 @@ async function look(wallet: Sweepable, store: Store, each: Look): Promise<void> 
   wallet.finishLook(each, await answerOf("look", each.place.key, () => lookFor(store, each), silence));
 }
 
-async function remove(wallet: Sweepable, store: Store, owner: Wallet, bucket: Emptied): Promise<void> {
+async function remove(wallet: Sweepable, stores: Store, owner: Wallet, bucket: Emptied): Promise<void> {
   const silence: Removed = { end: "unknown", detail: "S3 did not answer" };
-  const { region, name } = bucket;
-  const ask = () => store.removeBucket({ region, name, wallet: owner });
+  const { store, region, name } = bucket;
+  const ask = () => stores.removeBucket({ store, region, name, wallet: owner });
   wallet.finishEmptied(bucket, await answerOf("remove", name, ask, silence));
 }
 

@@ -6,6 +6,7 @@
 import { findPayment } from "./ledger.ts";
 import { findOrder, move, type Order } from "./orders.ts";
 import { type BucketTry, bucketFor, finishBucket } from "./plans.ts";
+import type { Policy } from "./ports.ts";
 import { linkQuote } from "./quotes.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import { changeCredit, type Tx } from "./tx.ts";
@@ -27,14 +28,14 @@ export function markUnserved(tx: Tx, order: Order): void {
   tx.run("UPDATE orders SET unserved_ms = coalesce(unserved_ms, ?) WHERE order_id = ?", tx.nowMs, order.orderId);
 }
 
-export function dueUnserved(tx: Tx, defaultRegion: string, atMost: number): Unserved[] {
+export function dueUnserved(tx: Tx, policy: Policy, atMost: number): Unserved[] {
   return tx
     .all<{ order_id: string; region: string }>(
       `SELECT orders.order_id, orders.region ${GIVEN_UP} AND orders.unserved_ms <= ? ORDER BY orders.unserved_ms LIMIT ?`,
       tx.nowMs - DAY_MS,
       atMost,
     )
-    .map(({ order_id, region }) => ({ orderId: order_id, bucket: bucketFor(tx, region, defaultRegion) }));
+    .map(({ order_id, region }) => ({ orderId: order_id, bucket: bucketFor(tx, region, policy) }));
 }
 
 /** After the last try: the order can be served after all, or its money goes back to the wallet. */

@@ -31,6 +31,7 @@ import {
   dueErasures,
   finishBucket,
   finishErasure,
+  hasBucket,
   type Plan,
   placeOf,
   plansOf,
@@ -193,9 +194,17 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       const found = resolveOrder(tx, ref);
       if (!found.ok) return found;
       const named = rename(tx, found.order, objectKey ?? found.order.objectKey);
-      return named.ok ? planFor(tx, named.order, content, asker, this.#ports().policy.defaultRegion) : named;
+      return named.ok ? planFor(tx, named.order, content, asker, this.#ports().policy) : named;
     };
     return this.#transact((tx) => bindProof(tx, proof) ?? underKey(tx, key, () => plan(tx)));
+  }
+
+  /** Whether serving a purchase in this region would take a new bucket; `claimKey`: unless it is that of a payment known already. */
+  isNewTo(region: string, claimKey: ClaimKey | undefined): boolean {
+    return this.#transact((tx) => {
+      const known = claimKey !== undefined && findPayment(tx, claimKey) !== undefined;
+      return !known && !hasBucket(tx, region, this.#ports().policy);
+    });
   }
 
   finishBucket(bucket: BucketTry, end: "ready" | "taken"): void {
@@ -336,10 +345,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #due() {
-    const { defaultRegion } = this.#ports().policy;
+    const { policy } = this.#ports();
     return this.#transact((tx) => ({
       owner: tx.wallet,
-      unserved: dueUnserved(tx, defaultRegion, 5),
+      unserved: dueUnserved(tx, policy, 5),
       looks: dueLooks(tx, 10),
       payments: duePayments(tx, 20),
       standing: dueRechecks(tx, 20),

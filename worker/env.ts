@@ -24,10 +24,11 @@ import { openChain } from "./adapters/base-usdc.ts";
 import { openFacilitator } from "./adapters/facilitator.ts";
 import { openRates } from "./adapters/rate-card.ts";
 import { openReceipts } from "./adapters/receipts.ts";
-import { browserOrigins } from "./adapters/s3/client.ts";
+import { browserOrigins, type Configured, readStores, regionsOf, StoreSettings } from "./adapters/s3/configured.ts";
 import { openStore } from "./adapters/s3/store.ts";
 import { openSeals } from "./adapters/seals.ts";
 import { digestOf, recoverSigner, recoverTextSigner } from "./adapters/signature.ts";
+import { openStores } from "./adapters/stores.ts";
 import { openTickets } from "./adapters/tickets.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import type { Ports, Receipts, TickPorts, WalletRemote } from "./flow/ports.ts";
@@ -73,15 +74,12 @@ const Settings = z.object({
   FEE_CEILING_GWEI: Whole.default("50").transform((gwei) => BigInt(gwei) * 1_000_000_000n),
   /** Payments above this are believed at the `safe` head only; 10 USDC. */
   SAFE_ABOVE_MICRO_USDC: Whole.default("10000000").transform(BigInt),
-  AWS_ACCOUNT_ID: z.string().regex(/^\d{12}$/, "wanted 12 digits"),
-  S3_REGIONS: List,
-  S3_ENDPOINT: z.url().optional(),
-  S3_ACCESS_KEY_ID: z.string().min(1),
-  S3_SECRET_ACCESS_KEY: z.string().min(1),
+  ...StoreSettings,
+  /** Of Secrets Manager, where keys are kept; needed by RELAYERS and RECEIPTS. */
   SECRETS_ENDPOINT: z.url().optional(),
-  SECRETS_REGION: z.string().min(1),
-  SECRETS_ACCESS_KEY_ID: z.string().min(1),
-  SECRETS_SECRET_ACCESS_KEY: z.string().min(1),
+  SECRETS_REGION: z.string().min(1).optional(),
+  SECRETS_ACCESS_KEY_ID: z.string().min(1).optional(),
+  SECRETS_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** One stand-in for all of AWS's price services; absent for AWS, where each has a host of its own. */
   PRICING_ENDPOINT: z.url().optional(),
   PRICING_ACCESS_KEY_ID: z.string().min(1).optional(),
@@ -99,6 +97,8 @@ interface Opened {
   readonly settings: Settings;
   readonly network: Network;
   readonly policy: Policy;
+  readonly store: Ports["store"];
+  readonly configured: Configured;
   readonly relayers: ReadonlyMap<Wallet, string>;
   /** Instead of relayers. */
   readonly facilitator: ReturnType<typeof openFacilitator> | undefined;
@@ -125,20 +125,27 @@ function parse(env: Env): Opened {
   const settings = parsed.data;
   const network = networkOf(settings.CHAIN_ID);
   if (!network) throw new Misconfigured(`CHAIN_ID ${settings.CHAIN_ID} is not served; wanted 8453 or 84532`);
+  const configured = readStores(settings);
+  if (!configured.ok) throw new Misconfigured(`The deployment is not configured: ${configured.detail}`);
+  // Said at the start, not at the first payment.
+  if (settings.RELAYERS !== undefined) secretsOf(settings);
   return {
     settings,
     network,
     relayers: new Map((settings.RELAYERS ?? []).map((entry) => keyPlaceOf("RELAYERS", entry))),
     facilitator: facilitatorOf(settings, network),
     contractSigned: openContractSigned(network, settings.RPC_URLS),
-    rates: ratesOf(env, settings),
+    rates: ratesOf(env, settings, configured),
     receipts: settings.RECEIPTS === undefined ? undefined : receiptsOf(settings, settings.RECEIPTS),
+    store: openStores(new Map([...configured.stores].map(([name, config]) => [name, openStore(config, clock)]))),
+    configured,
     policy: {
       payTo: settings.PAY_TO,
       markupPercent: settings.MARKUP_PERCENT,
       priceMinimum: settings.PRICE_MIN_MICRO_USDC,
-      regions: settings.S3_REGIONS,
-      defaultRegion: settings.S3_REGIONS[0] ?? "",
+      regions: configured.regions,
+      defaultRegion: configured.regions[0] ?? "",
+      stores: configured.storeOf,
     },
   };
 }
@@ -173,13 +180,19 @@ function receiptsOf(settings: Settings, entry: string): Receipts {
   return openReceipts({ signer, secretId, secrets: secretsOf(settings), clock });
 }
 
-const secretsOf = (settings: Settings) =>
-  openSecrets({
-    endpoint: settings.SECRETS_ENDPOINT ?? `https://secretsmanager.${settings.SECRETS_REGION}.amazonaws.com`,
-    region: settings.SECRETS_REGION,
-    accessKeyId: settings.SECRETS_ACCESS_KEY_ID,
-    secretAccessKey: settings.SECRETS_SECRET_ACCESS_KEY,
+function secretsOf(settings: Settings) {
+  const { SECRETS_REGION: region, SECRETS_ACCESS_KEY_ID, SECRETS_SECRET_ACCESS_KEY } = settings;
+  const needed = { SECRETS_REGION: region, SECRETS_ACCESS_KEY_ID, SECRETS_SECRET_ACCESS_KEY };
+  const missing = Object.entries(needed).flatMap(([name, value]) => (value === undefined ? [name] : []));
+  if (region === undefined || SECRETS_ACCESS_KEY_ID === undefined || SECRETS_SECRET_ACCESS_KEY === undefined)
+    throw new Misconfigured(`RELAYERS and RECEIPTS keep their keys in Secrets Manager; missing: ${missing.join(", ")}`);
+  return openSecrets({
+    endpoint: settings.SECRETS_ENDPOINT ?? `https://secretsmanager.${region}.amazonaws.com`,
+    region,
+    accessKeyId: SECRETS_ACCESS_KEY_ID,
+    secretAccessKey: SECRETS_SECRET_ACCESS_KEY,
   });
+}
 
 /** Prices and forecasts are asked with credentials of their own, where there are any. */
 function pricingOf({ PRICING_ENDPOINT, PRICING_ACCESS_KEY_ID, PRICING_SECRET_ACCESS_KEY }: Settings) {
@@ -191,42 +204,36 @@ function pricingOf({ PRICING_ENDPOINT, PRICING_ACCESS_KEY_ID, PRICING_SECRET_ACC
 }
 
 /** The one object that keeps the cards; without credentials for prices there is nothing to keep. */
-function ratesOf(env: Env, settings: Settings): Rates {
-  const atAws = settings.S3_ENDPOINT === undefined;
+function ratesOf(env: Env, settings: Settings, configured: Configured): Rates {
+  const atAws = regionsOf(configured, ["aws"]).length > 0;
+  const notAws = regionsOf(configured, ["r2"]);
   if (pricingOf(settings) === undefined) {
     if (atAws) throw new Misconfigured("PRICING_ACCESS_KEY_ID and PRICING_SECRET_ACCESS_KEY must be set: S3 is AWS's");
-    return openRates({ anyAge: true });
+    return openRates({ anyAge: true, notAws });
   }
   // A store of one's own has no AWS price that could change under an old card.
-  return openRates({ anyAge: !atAws, shelf: { cards: () => env.RATES.getByName("rates").cards() } });
+  return openRates({ anyAge: !atAws, notAws, shelf: { cards: () => env.RATES.getByName("rates").cards() } });
 }
 
 export function openRatesPorts(env: Env): RatesPorts {
-  const { settings, policy } = open(env);
+  const { settings, configured } = open(env);
+  const { AWS_ACCOUNT_ID: accountId } = settings;
   const pricing = pricingOf(settings);
   const newToken = () => crypto.randomUUID();
   const sources =
     pricing === undefined
       ? []
       : [
-          openCalculator({ ...pricing, accountId: settings.AWS_ACCOUNT_ID, pause, newToken }),
+          ...(accountId === undefined ? [] : [openCalculator({ ...pricing, accountId, pause, newToken })]),
           openPriceList({ ...pricing, pause }),
         ];
-  return { clock, sources, regions: policy.regions };
+  return { clock, sources, regions: regionsOf(configured, ["aws", "other"]) };
 }
 
 function forecastsOf({ settings }: Opened): Forecasts {
   const pricing = pricingOf(settings);
   return pricing === undefined ? NO_FORECASTS : openForecasts(pricing);
 }
-
-const storeOf = ({ settings }: Opened) =>
-  openStore({
-    accountId: settings.AWS_ACCOUNT_ID,
-    accessKeyId: settings.S3_ACCESS_KEY_ID,
-    secretAccessKey: settings.S3_SECRET_ACCESS_KEY,
-    endpoint: settings.S3_ENDPOINT,
-  });
 
 function chainOf(env: Env, { settings, network, relayers, facilitator }: Opened): Chain {
   const headMs = async () => Number((await rpcOf(settings, network).head("finalized")).timeS) * 1000;
@@ -243,11 +250,11 @@ export function openPorts(env: Env): Ports {
     network: opened.network,
     policy: opened.policy,
     chain: chainOf(env, opened),
-    store: storeOf(opened),
+    store: opened.store,
     rates: opened.rates,
     pulse: pulseOf(env),
     publicUrl: settings.PUBLIC_URL,
-    storeOrigins: browserOrigins(settings.S3_ENDPOINT, settings.S3_REGIONS),
+    storeOrigins: browserOrigins(opened.configured),
     tickets: openTickets(settings.TICKET_KEY),
     wallet: (address) => env.WALLET.getByName(address) as unknown as WalletRemote,
     seals: openSeals(settings.TICKET_KEY),
@@ -264,7 +271,7 @@ export function openWalletPorts(env: Env): WalletPorts {
   return {
     clock,
     chain: chainOf(env, opened),
-    store: storeOf(opened),
+    store: opened.store,
     policy: opened.policy,
     forecasts: forecastsOf(opened),
     rates: opened.rates,

@@ -36,6 +36,7 @@ const portsWith = (cards: Rates) =>
       priceMinimum: 10_000n,
       regions: ["us-east-1", "eu-north-1", "ap-south-1"],
       defaultRegion: "us-east-1",
+      stores: { "us-east-1": "s3", "eu-north-1": "s3" },
     },
   }) as unknown as Ports;
 

@@ -200,7 +200,13 @@ describe("the sections of a list", () => {
 });
 
 describe("the leases of a section", () => {
-  const everything: Section = { region: "us-east-1", bucket: undefined, agentId: undefined, prefix: "agent=" };
+  const everything: Section = {
+    store: "s3",
+    region: "us-east-1",
+    bucket: undefined,
+    agentId: undefined,
+    prefix: "agent=",
+  };
   const names = async (wallet: Wallet, section: Partial<Section> = {}, after = "", until?: string, atMost = 100) =>
     (await walletAt(wallet).leasesIn({ ...everything, ...section }, after, until, atMost)).map(
       ({ order }) => `${order.agentId}/${order.objectKey}`,

@@ -117,6 +117,7 @@ export function storeOf(name: string): Store {
   return {
     ensureBucket: async (bucket) => worldOf(name).ensureBucket(bucket.name),
     removeBucket: async (bucket) => worldOf(name).removeBucket(bucket.name),
+    room: notHere,
     signPut: notHere,
     signGet: notHere,
     look: async (place) => worldOf(name).look(place),

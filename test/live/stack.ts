@@ -39,7 +39,7 @@ export interface LiveOptions {
 }
 
 export async function startLive(options: LiveOptions = {}): Promise<Live> {
-  const { wallets: count = 48, microUsdc = 1_000_000n, edgeVars = {} } = options;
+  const { wallets: count = 96, microUsdc = 1_000_000n, edgeVars = {} } = options;
   const directory = await mkdtemp(join(tmpdir(), "live-test-"));
   const ports = { edge: 0, s3: 0, chain: 0, secrets: 0, pricing: 0 };
   const stack = await startStack({ stateDirectory: join(directory, "state"), ports, edgeVars });

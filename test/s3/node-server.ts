@@ -8,7 +8,10 @@ import { handleS3 } from "../../worker/s3-door/handle.ts";
 import { memoryStore } from "../../worker/s3-door/memory-store.ts";
 import { accounts, hostSuffix, regions, type Subject } from "./subject.ts";
 
-export async function startNodeServer(overrides: Partial<S3Door> = {}): Promise<Subject> {
+/** What stands between the wire and the server: it may answer itself, change what passes, or only look. */
+export type Between = (request: Request, server: (request: Request) => Promise<Response>) => Promise<Response>;
+
+export async function startNodeServer(overrides: Partial<S3Door> = {}, between?: Between): Promise<Subject> {
   const entries: unknown[] = [];
   const door: S3Door = {
     store: memoryStore(),
@@ -19,7 +22,9 @@ export async function startNodeServer(overrides: Partial<S3Door> = {}): Promise<
     log: (entry) => entries.push(entry),
     ...overrides,
   };
-  const server = createServer((incoming, outgoing) => void answer(door, incoming, outgoing));
+  const serve = (request: Request) => handleS3(request, door);
+  const handle = between === undefined ? serve : (request: Request) => between(request, serve);
+  const server = createServer((incoming, outgoing) => void answer(handle, incoming, outgoing));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
@@ -32,9 +37,13 @@ export async function startNodeServer(overrides: Partial<S3Door> = {}): Promise<
   };
 }
 
-async function answer(door: S3Door, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  handle: (request: Request) => Promise<Response>,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+): Promise<void> {
   try {
-    const response = await handleS3(toRequest(incoming), door);
+    const response = await handle(toRequest(incoming));
     outgoing.writeHead(response.status, Object.fromEntries(response.headers));
     if (response.body === null) outgoing.end();
     else await pipeline(Readable.fromWeb(response.body as never), outgoing);

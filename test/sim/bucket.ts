@@ -1,6 +1,5 @@
 /** S3: write-once keys by signed URL, with outages. Also the judge of what is erased. */
-import type { Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../durable/ports.ts";
-import type { BytesIn } from "../../worker/flow/ports.ts";
+import type { BytesIn, Looked, ObjectPlace, PutContent, PutTarget, Store } from "../../durable/ports.ts";
 import type { Actor, Io } from "./actor.ts";
 import type { Time } from "./time.ts";
 
@@ -81,6 +80,7 @@ export class SimS3 {
           this.buckets.delete(name);
           return { end: "gone" as const };
         })) ?? unknown,
+      room: async () => true,
       signPut: async (target: PutTarget) => ({
         ...this.#announce(target),
         url: JSON.stringify({

@@ -55,6 +55,7 @@ export function openWorld(seed: number, mutation: Mutation = {}): World {
     priceMinimum: 10_000n,
     regions: ["us-east-1"],
     defaultRegion: "us-east-1",
+    stores: { "us-east-1": "s3", "eu-north-1": "s3" },
   };
   const wallets = new Map<Wallet, Host<WalletObject>>();
   const laneHosts = new Map<Wallet, Host<RelayerObject>>();

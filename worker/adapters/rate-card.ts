@@ -13,6 +13,8 @@ import checkedIn from "./rate-card.json" with { type: "json" };
 export interface RatesConfig {
   /** The local stack and self-hosted stores quote from a card however old it is; with AWS as the store none may be over a week old. */
   readonly anyAge: boolean;
+  /** Regions that no card from AWS can know (R2's): always priced by the checked-in one. */
+  readonly notAws?: readonly string[];
   /** Absent where nobody takes cards. */
   readonly shelf?: CardShelf;
 }
@@ -20,8 +22,10 @@ export interface RatesConfig {
 /** An object that is being moved answers late or never; a quote does not wait for it. */
 const SHELF_WAIT_MS = 3_000;
 
-export function openRates({ anyAge, shelf }: RatesConfig): Rates {
+export function openRates({ anyAge, notAws = [], shelf }: RatesConfig): Rates {
   const own = RateCard.parse(checkedIn);
+  const fixed = Object.fromEntries(Object.entries(own.regions).filter(([region]) => notAws.includes(region)));
+  const whole = (card: RateCard): RateCard => ({ ...card, regions: { ...card.regions, ...fixed } });
   // The values, not the promise: a Worker's request may not wait for what another one has begun.
   let read: { readonly cards: readonly ShelvedCard[]; readonly atMs: number } = { cards: [], atMs: 0 };
   let askAtMs = 0;
@@ -56,7 +60,7 @@ export function openRates({ anyAge, shelf }: RatesConfig): Rates {
           { retryAfterS: current === undefined && shelf !== undefined ? 60 : 3600 },
         );
       const honoured = cards.filter(({ honouredUntilMs }) => honouredUntilMs !== undefined && nowMs < honouredUntilMs);
-      return { ok: true, card, honoured: honoured.map((each) => each.card) };
+      return { ok: true, card: whole(card), honoured: honoured.map((each) => whole(each.card)) };
     },
   };
 }

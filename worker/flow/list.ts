@@ -124,7 +124,7 @@ async function stretchOf(ports: Ports, wallet: Wallet, section: Section, after: 
 }
 
 /** A page of S3, and the key it goes up to where there are more. */
-async function storedIn(ports: Ports, { region, bucket, prefix }: Section, after: string, room: number) {
+async function storedIn(ports: Ports, { store, region, bucket, prefix }: Section, after: string, room: number) {
   const nothing: { ok: true; entries: StoredEntry[]; until: string | undefined } = {
     ok: true,
     entries: [],
@@ -132,7 +132,7 @@ async function storedIn(ports: Ports, { region, bucket, prefix }: Section, after
   };
   if (bucket === undefined) return nothing;
   const startAfter = after === "" ? undefined : after;
-  const page = await ports.store.list({ region, bucket, prefix, maxKeys: room, startAfter });
+  const page = await ports.store.list({ store, region, bucket, prefix, maxKeys: room, startAfter });
   if (page.end === "refused") return refuse("malformed", `continuation_token: S3 says ${page.detail}`);
   if (page.end === "unknown")
     return refuse("storage_unavailable", `the list cannot be read now (${page.detail})`, { retryAfterS: 5 });

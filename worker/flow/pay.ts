@@ -5,7 +5,7 @@
  * told to pay: a 402 in that state is how a conforming client comes to pay twice.
  */
 import { sha256Hex } from "#contract/bytes";
-import { refuse } from "#contract/errors";
+import { type RefusalCode, refuse } from "#contract/errors";
 import { readPaymentIdentifier } from "#contract/extensions";
 import { SETTLE_WAIT_MS } from "#contract/limits";
 import { formatMicroUsdc } from "#contract/money";
@@ -32,6 +32,7 @@ import { statusUrl } from "./payment.ts";
 import type { Ports } from "./ports.ts";
 import type { Priced, PricedNow } from "./price.ts";
 import { required } from "./required.ts";
+import { withoutRoom } from "./room.ts";
 import { type Signing, signedBy } from "./signed.ts";
 
 export interface Paying {
@@ -40,6 +41,8 @@ export interface Paying {
   readonly proof: ProofUse | undefined;
   readonly proofVersion: "1" | "2" | undefined;
   readonly ask: Ask;
+  /** Where bytes will be that a wallet new there would need a bucket for; undefined where nothing new is stored. */
+  readonly newIn: string | undefined;
   readonly purchase: Purchase;
   readonly key: KeyUse | undefined;
   /** What the purchase is: a payment identifier is bound to these, as an Idempotency-Key is. */
@@ -131,11 +134,14 @@ async function claimAndSettle(
 ): Promise<Paid> {
   const { ask } = paying;
   const { authorization, signature } = payment;
+  const claimKey = claimKeyOf(ask.network.caip2, ask.network.usdc, authorization);
+  const full = await withoutRoom(ports, { region: paying.newIn, wallet: authorization.from, claimKey });
+  if (full) return not(full);
   const wallet = ports.wallet(authorization.from);
   const begun = await wallet.beginPayment(
     paying.proof,
     {
-      claimKey: claimKeyOf(ask.network.caip2, ask.network.usdc, authorization),
+      claimKey,
       authorization,
       signature,
       fingerprint: sha256Hex(JSON.stringify([call.path, call.query, call.bodyHash])),
@@ -209,7 +215,9 @@ async function settle(ports: Ports, job: SettlementJob): Promise<SettlementEnd> 
  * nothing but the proof's nonce.
  */
 async function withoutPayment(ports: Ports, call: Call, paying: Paying): Promise<Paid> {
-  const { wallet, proof, ask } = paying;
+  const { wallet, proof, ask, newIn } = paying;
+  const full = await withoutRoom(ports, { region: newIn, wallet });
+  if (full) return not(full);
   if (wallet !== undefined && proof !== undefined) {
     const spent = await ports.wallet(wallet).spendCredit(proof, paying.purchase, paying.key);
     if (!spent.ok) return not(spent);
@@ -292,6 +300,11 @@ async function receiptHeaders(
     ...(families.v2 ? { [X402_HEADERS.response]: receipt } : {}),
     ...(families.v1 ? { [X402_HEADERS.responseV1]: receipt } : {}),
   };
+}
+
+/** Nothing was paid by this very request, and nothing is wrong with it: what was paid before decides. */
+export function notNow(code: RefusalCode): boolean {
+  return code === "payment_required" || code === "no_room";
 }
 
 function not(outcome: Outcome): Paid {

@@ -2,7 +2,7 @@
 import type { RateCard } from "#contract/rates";
 import type { Wallet } from "#contract/wallet";
 import type { Network } from "#contract/x402";
-import type { Chain, Clock, Policy, PutContent, Rates, Store } from "../../durable/ports.ts";
+import type { BytesIn, Chain, Clock, Policy, Rates, Store } from "../../durable/ports.ts";
 import type { Beat, Pulse } from "../../durable/rules/pulse.ts";
 import type { WalletObject } from "../../durable/wallet.ts";
 
@@ -27,6 +27,7 @@ export type WalletRemote = Remote<
     | "lapsing"
     | "plan"
     | "largestRoom"
+    | "isNewTo"
     | "finishBucket"
     | "finishParts"
     | "forgetParts"
@@ -51,15 +52,6 @@ export interface TypedData {
   readonly types: object;
   readonly primaryType: string;
   readonly message: object;
-}
-
-/** For bytes that came inline; all others go by a URL past us. */
-export interface BytesIn {
-  /** Write-once. `done` also when something is under this key already: whether it is these bytes, a look tells. */
-  put(
-    content: PutContent,
-    bytes: Uint8Array,
-  ): Promise<{ readonly end: "done" } | { readonly end: "unknown"; readonly detail: string }>;
 }
 
 export interface Ports {

@@ -48,6 +48,7 @@ export async function renew(ports: Ports, call: Call, value: SettleRequest, who:
     proof: who.proof,
     proofVersion: who.version,
     ask: askOf(ports, call, BigInt(renewal.amount), `${objectKey}, period ${renewal.index}`),
+    newIn: undefined,
     purchase: { renewal },
     key: key.use,
     fields,

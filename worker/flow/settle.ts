@@ -9,7 +9,7 @@ import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { readKey } from "./key.ts";
-import { askOf, orderPaid, pay } from "./pay.ts";
+import { askOf, notNow, orderPaid, pay } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { renew } from "./renew.ts";
 import { proven, type Who } from "./who.ts";
@@ -47,6 +47,7 @@ async function settleQuote(ports: Ports, call: Call, quoteId: string, who: Who):
     proof: who.proof,
     proofVersion: who.version,
     ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
+    newIn: quote.region,
     purchase: { quoteId: quote.quoteId, objectKey: quote.objectKey },
     key: key.use,
     fields,
@@ -54,7 +55,7 @@ async function settleQuote(ports: Ports, call: Call, quoteId: string, who: Who):
   if (paid.paid)
     return answer(replyOf(ports, who.wallet, quote.quoteId, { ...paid, order: orderPaid(paid) }), paid.headers);
   // Nothing to pay any more: somebody asks about a settled quote without a payment.
-  if (!paid.outcome.ok && paid.outcome.code === "payment_required" && held.order)
+  if (!paid.outcome.ok && notNow(paid.outcome.code) && held.order)
     return settledBefore(ports, who.wallet, quote.quoteId, held.order);
   return paid.outcome;
 }

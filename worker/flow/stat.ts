@@ -64,10 +64,10 @@ export async function look(ports: Ports, wallet: WalletRemote, first: Leased): P
 
 /** Of an order that is paid and no more: bytes that were PUT and wait for a confirm. */
 async function unconfirmed(ports: Ports, lease: Leased): Promise<Seen | Refusal> {
-  const { region, bucket } = lease.order;
+  const { store, region, bucket } = lease.order;
   if (bucket === undefined) return { ok: true, lease, bytes: undefined };
   const prefix = plansPrefix(lease);
-  const page = await ports.store.list({ region, bucket, prefix, maxKeys: LIST_KEYS_MAX, startAfter: undefined });
+  const page = await ports.store.list({ store, region, bucket, prefix, maxKeys: LIST_KEYS_MAX, startAfter: undefined });
   if (page.end !== "done")
     return refuse("storage_unavailable", `S3 cannot be asked now (${page.detail})`, { retryAfterS: 5 });
   return { ok: true, lease, bytes: page.entries.at(-1) };

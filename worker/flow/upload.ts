@@ -18,7 +18,7 @@ import { answer, type Call, type Outcome, type RefusedAnswer, readArguments } fr
 import { identified } from "./identity.ts";
 import { type SizedUpload, sized, storeInline } from "./inline.ts";
 import { readKey } from "./key.ts";
-import { askOf, orderPaid, pay, priceTold } from "./pay.ts";
+import { askOf, notNow, orderPaid, pay, priceTold } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { type PlanAsk, presign } from "./presign.ts";
 import { priceNow } from "./price.ts";
@@ -122,12 +122,13 @@ async function uploadOnQuote(
       proof: who.proof,
       proofVersion: who.version,
       ask: askOf(ports, call, BigInt(quote.amount), quote.objectKey),
+      newIn: quote.region,
       purchase: { quoteId, objectKey: value.object_key ?? quote.objectKey },
       key,
       fields: keyFields(value),
     });
     if (!paid.paid) {
-      const waiting = order?.state === "paying" && !paid.outcome.ok && paid.outcome.code === "payment_required";
+      const waiting = order?.state === "paying" && !paid.outcome.ok && notNow(paid.outcome.code);
       return waiting
         ? refuse("payment_pending", "a payment for this quote is open; wait for its outcome, do not pay again", {
             retryAfterS: 3,
@@ -215,6 +216,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
     proof: who?.by === "proof" ? who.proof : undefined,
     proofVersion: who?.version,
     ask: askOf(ports, call, priced.price.total, `${objectKey} (${value.content_length_bytes} bytes, ${region})`),
+    newIn: region,
     purchase: { wanted },
     key,
     fields: keyFields(value),

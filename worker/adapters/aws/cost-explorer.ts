@@ -9,7 +9,7 @@ import * as z from "zod";
 import { decimalUp } from "#contract/decimal";
 import { divCeil, type MicroUsdc } from "#contract/money";
 import type { Forecast, ForecastAsk, Forecasts } from "../../../durable/ports.ts";
-import { WALLET_TAG } from "../s3/bucket.ts";
+import { WALLET_TAG } from "../s3/ownership.ts";
 import { type AwsCredentials, type AwsJsonService, callAws } from "./json-api.ts";
 import { everyUsageType, STORAGE } from "./usage-codes.ts";
 

@@ -1,140 +1,68 @@
 /**
- * Makes a wallet's bucket, or finds that the name cannot be the wallet's. A bucket is the wallet's only if its tag holds the full
- * address: names follow from a 64-bit hash, which can be collided, and bucket names can be squatted. A 403 is never "absent".
+ * Makes a wallet's bucket, or finds that the name cannot be the wallet's. Every step may be repeated, by the same caller or by another
+ * at the same moment: two first payments make one bucket. A bucket that was not intended beforehand, or that somebody uses, is never taken.
  */
-import type { Wallet } from "#contract/wallet";
-import type { S3Answer, S3Client } from "./client.ts";
-
-export const WALLET_TAG = "mnemospark:wallet";
+import type { S3Client } from "./client.ts";
+import { claim, holdsNothing, ownerOf, type WalletBucket } from "./ownership.ts";
+import type { Quota } from "./quota.ts";
+import { applySettings, type Found } from "./settings.ts";
 
 type End = { end: "ready" } | { end: "taken" } | { end: "unknown"; detail: string };
-type Bucket = { region: string; name: string; wallet: Wallet; intended: boolean };
+/** `intended`: this wallet wrote down earlier that it would create this very name. */
+type Bucket = WalletBucket & { readonly intended: boolean };
 
-export async function ensureBucket(s3: S3Client, bucket: Bucket): Promise<End> {
-  const owner = await ownerOf(s3, bucket);
-  if (owner === "ours") return applySettings(s3, bucket);
+export async function ensureBucket(s3: S3Client, found: Found, quota: Quota, bucket: Bucket): Promise<End> {
+  const owner = await ownerOf(s3, found, bucket);
+  if (owner === "ours") return applySettings(s3, found, bucket);
   if (owner === "taken") return { end: "taken" };
-  if (owner === "untagged")
-    // Made by us and not tagged before we died: the intent was written down first. Without an intent it is somebody's.
-    return bucket.intended ? tagThenApply(s3, bucket) : { end: "taken" };
+  if (owner === "silent") return bucket.intended ? takeIfEmpty(s3, found, bucket) : { end: "taken" };
   if (owner !== "absent") return owner;
-  const created = await s3.send({
-    method: "PUT",
-    region: bucket.region,
-    bucket: bucket.name,
-    headers: { "x-amz-object-ownership": "BucketOwnerEnforced" },
-    body: locationConstraint(bucket.region),
-  });
-  if (created.ok) {
-    // us-east-1 answers 200 for a bucket one has already: between our look and our create another wallet may have tagged it.
-    const now = await ownerOf(s3, bucket);
-    return now === "taken" ? { end: "taken" } : tagThenApply(s3, bucket);
-  }
+  const created = await create(s3, bucket);
   if (created.ok === undefined) return { end: "unknown", detail: created.detail };
-  // Two first payments raced: the other one made it. Same wallet, same name, so tagging twice is tagging once.
-  if (created.code === "BucketAlreadyOwnedByYou") return tagThenApply(s3, bucket);
-  if (created.code === "BucketAlreadyExists" || created.status === 403) return { end: "taken" };
-  return { end: "unknown", detail: `CreateBucket answered ${created.status} ${created.code}` };
-}
-
-/** Whose it is, by its tag; or that S3 did not say. */
-export async function ownerOf(
-  s3: S3Client,
-  bucket: Omit<Bucket, "intended">,
-): Promise<"ours" | "taken" | "untagged" | "absent" | Extract<End, { end: "unknown" }>> {
-  const answer = await s3.send({ method: "GET", region: bucket.region, bucket: bucket.name, query: { tagging: "" } });
-  if (answer.ok) {
-    const tag = new RegExp(`<Key>${WALLET_TAG}</Key>\\s*<Value>([^<]*)</Value>`).exec(answer.body)?.[1];
-    if (tag === undefined) return "untagged";
-    return tag === bucket.wallet ? "ours" : "taken";
+  if (!created.ok && created.code === "TooManyBuckets") {
+    quota.full();
+    return { end: "unknown", detail: "TooManyBuckets: the account may have no more buckets" };
   }
-  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
-  if (answer.code === "NoSuchTagSet") return "untagged";
-  if (answer.code === "NoSuchBucket") return "absent";
-  if (answer.status === 403 || answer.status === 301) return "taken";
-  return { end: "unknown", detail: `GetBucketTagging answered ${answer.status} ${answer.code}` };
+  if (!created.ok && (created.code === "BucketAlreadyExists" || created.status === 403)) return { end: "taken" };
+  // It is in our account: we made it, or it was there. us-east-1 and radosgw answer 200 for a bucket one has already; elsewhere it is
+  // BucketAlreadyOwnedByYou, on R2 BucketConflict.
+  if (!created.ok && !["BucketAlreadyOwnedByYou", "BucketConflict"].includes(created.code))
+    return { end: "unknown", detail: `CreateBucket answered ${created.status} ${created.code}` };
+  // Between our look and our create another wallet may have claimed it. Not visible yet is what a new bucket is.
+  const now = await ownerOf(s3, found, bucket);
+  if (now === "taken") return { end: "taken" };
+  if (typeof now === "object") return now;
+  return claimThenApply(s3, found, bucket);
 }
 
-function locationConstraint(region: string): string {
-  // us-east-1 is the absence of a constraint (CreateBucket API reference).
-  return region === "us-east-1"
-    ? ""
-    : `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>${region}</LocationConstraint></CreateBucketConfiguration>`;
-}
-
-async function tagThenApply(s3: S3Client, bucket: Bucket): Promise<End> {
-  const tags = [
-    [WALLET_TAG, bucket.wallet],
-    ["mnemospark:cost", bucket.wallet],
-  ];
-  const xml = tags.map(([key, value]) => `<Tag><Key>${key}</Key><Value>${value}</Value></Tag>`).join("");
-  const tagged = await put(s3, bucket, "tagging", `<Tagging><TagSet>${xml}</TagSet></Tagging>`);
-  return tagged.end === "ready" ? applySettings(s3, bucket) : tagged;
-}
-
-/** All settings are idempotent and applied until each was seen to take. */
-async function applySettings(s3: S3Client, bucket: Bucket): Promise<End> {
-  const settings: [string, string][] = [
-    ["publicAccessBlock", PUBLIC_ACCESS_BLOCK],
-    ["ownershipControls", OWNERSHIP],
-    ["policy", policyOf(s3, bucket.name)],
-    ["lifecycle", LIFECYCLE],
-    ["cors", CORS],
-  ];
-  for (const [name, body] of settings) {
-    const end = await put(s3, bucket, name, body);
-    if (end.end !== "ready") return end;
-  }
-  return { end: "ready" };
-}
-
-async function put(s3: S3Client, bucket: Bucket, setting: string, body: string): Promise<End> {
-  const answer: S3Answer = await s3.send({
+function create(s3: S3Client, { region, name }: Bucket) {
+  const constraint = constraintOf(s3, region);
+  return s3.send({
     method: "PUT",
-    region: bucket.region,
-    bucket: bucket.name,
-    query: { [setting]: "" },
-    headers: { "content-md5": await md5Base64(body) },
-    body,
+    region,
+    bucket: name,
+    // To R2 a header it does not know is 501.
+    ...(s3.config.kind === "aws" ? { headers: { "x-amz-object-ownership": "BucketOwnerEnforced" } } : {}),
+    body:
+      constraint === undefined
+        ? ""
+        : `<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><LocationConstraint>${constraint}</LocationConstraint></CreateBucketConfiguration>`,
   });
-  if (answer.ok) return { end: "ready" };
-  if (answer.ok === undefined) return { end: "unknown", detail: answer.detail };
-  // A store that does not know a setting says 501; the promises that rest on it are then the operator's.
-  if (answer.status === 501) return { end: "ready" };
-  return { end: "unknown", detail: `Put ${setting} answered ${answer.status} ${answer.code}` };
 }
 
-/** Several bucket settings want Content-MD5 (S3 API reference). */
-async function md5Base64(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("MD5", new TextEncoder().encode(text));
-  return btoa(String.fromCharCode(...new Uint8Array(digest)));
+/** us-east-1 is the absence of a constraint (CreateBucket API reference), and so is R2's `auto`. */
+function constraintOf(s3: S3Client, region: string): string | undefined {
+  return region === "us-east-1" || region === "auto" || region === s3.config.signingRegion ? undefined : region;
 }
 
-const PUBLIC_ACCESS_BLOCK =
-  "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
-const OWNERSHIP =
-  "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>";
-/** 35 days: longer than any paid period an upload can still be resumed in. */
-const LIFECYCLE =
-  "<LifecycleConfiguration><Rule><ID>abort-unfinished-uploads</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status><AbortIncompleteMultipartUpload><DaysAfterInitiation>35</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
-/** The browser view reads and writes by presigned URL from any origin: the URL is the permission, not the page. */
-const CORS =
-  "<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedMethod>HEAD</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><ExposeHeader>Content-Range</ExposeHeader><ExposeHeader>x-amz-meta-wrapped-dek</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds></CORSRule></CORSConfiguration>";
+/** Made by us and not claimed before we died: the intent was written down first. */
+async function takeIfEmpty(s3: S3Client, found: Found, bucket: Bucket): Promise<End> {
+  const empty = await holdsNothing(s3, bucket);
+  if (typeof empty === "string") return { end: "unknown", detail: empty };
+  return empty ? claimThenApply(s3, found, bucket) : { end: "taken" };
+}
 
-/** Per-wallet isolation: nobody outside our account, and nothing in clear on the wire. */
-function policyOf(s3: S3Client, name: string): string {
-  const resources = [`arn:aws:s3:::${name}`, `arn:aws:s3:::${name}/*`];
-  const deny = (sid: string, condition: object) => ({
-    Sid: sid,
-    Effect: "Deny",
-    Principal: "*",
-    Action: "s3:*",
-    Resource: resources,
-    Condition: condition,
-  });
-  const statements = [deny("OurAccountOnly", { StringNotEquals: { "aws:PrincipalAccount": s3.config.accountId } })];
-  // A self-hosted endpoint may be plain HTTP on loopback, where this statement would lock everybody out.
-  if (!s3.config.endpoint?.startsWith("http:"))
-    statements.push(deny("TlsOnly", { Bool: { "aws:SecureTransport": "false" } }));
-  return JSON.stringify({ Version: "2012-10-17", Statement: statements });
+async function claimThenApply(s3: S3Client, found: Found, bucket: Bucket): Promise<End> {
+  const claimed = await claim(s3, found, bucket);
+  return claimed.end === "ready" ? applySettings(s3, found, bucket) : claimed;
 }

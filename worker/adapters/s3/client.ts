@@ -3,19 +3,31 @@
  * unsigned unless `allHeaders`, an URL without X-Amz-Expires lives a day, and its own fetch retries ten times.
  */
 import { AwsV4Signer } from "aws4fetch";
+import { bytesToBase64 } from "#contract/base64";
+import { hexToBytes } from "#contract/bytes";
+
+/** What is known of a store beforehand; the rest is found out (settings.ts). */
+export type StoreKind = "aws" | "r2" | "other";
 
 export interface S3Config {
-  readonly accountId: string;
+  readonly kind: StoreKind;
+  /** Named as the expected owner in every request; absent where the store has no such notion. */
+  readonly accountId: string | undefined;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  /** Path-style endpoint of an S3-compatible server; absent for AWS, which is reached virtual-host style. */
+  /** Origin of an S3-compatible server; absent for AWS. */
   readonly endpoint: string | undefined;
+  /** How an endpoint is told the bucket: `path` in the path, `virtual` in the host. AWS is always reached by host. */
+  readonly style: "path" | "virtual";
+  /** Region of every signature, whatever region is sold (R2: `auto`); absent where the two are the same. */
+  readonly signingRegion: string | undefined;
 }
 
 export interface S3Request {
   readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   readonly region: string;
-  readonly bucket: string;
+  /** Absent only for what is asked of the whole account. */
+  readonly bucket?: string;
   readonly key?: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -84,14 +96,14 @@ export class S3Client {
       method: request.method,
       url: this.#url(request, expiresInS),
       headers: {
-        ...(expiresInS === undefined ? { "x-amz-expected-bucket-owner": this.config.accountId } : {}),
+        ...(expiresInS === undefined && request.bucket !== undefined ? ownerHeader(this.config) : {}),
         ...request.headers,
       },
       ...(request.body === undefined ? {} : { body: request.body }),
       accessKeyId: this.config.accessKeyId,
       secretAccessKey: this.config.secretAccessKey,
       service: "s3",
-      region: request.region,
+      region: this.config.signingRegion ?? request.region,
       signQuery: expiresInS !== undefined,
       allHeaders: true,
       singleEncode: false,
@@ -101,27 +113,42 @@ export class S3Client {
   }
 
   #url(request: S3Request, expiresInS: number | undefined): string {
-    const { endpoint } = this.config;
-    const base =
-      endpoint === undefined
-        ? `https://${request.bucket}.s3.${request.region}.amazonaws.com/`
-        : `${endpoint.replace(/\/$/, "")}/${request.bucket}${request.key === undefined ? "" : "/"}`;
-    const url = new URL(base + encodeKey(request.key ?? ""));
+    const url = new URL(this.#base(request) + encodeKey(request.key ?? ""));
     for (const [name, value] of Object.entries(request.query ?? {})) url.searchParams.set(name, value);
     if (expiresInS !== undefined) url.searchParams.set("X-Amz-Expires", String(expiresInS));
     return spaced(url.href);
   }
+
+  #base({ region, bucket, key }: S3Request): string {
+    const { endpoint, style } = this.config;
+    const origin = endpoint?.replace(/\/$/, "") ?? `https://s3.${region}.amazonaws.com`;
+    if (bucket === undefined) return `${origin}/`;
+    if (endpoint === undefined || style === "virtual") return `${origin.replace("://", `://${bucket}.`)}/`;
+    return `${origin}/${bucket}${key === undefined ? "" : "/"}`;
+  }
+}
+
+/** Empty where the store has no such notion. */
+export function ownerHeader({ accountId }: S3Config): Record<string, string> {
+  return accountId === undefined ? {} : { "x-amz-expected-bucket-owner": accountId };
+}
+
+/**
+ * The headers that, once signed, bind a PUT to its content. R2 takes no SHA-256 with a part (501), and some S3-compatible servers keep
+ * x-amz-checksum-sha256 without looking at it (radosgw 16); both verify a signed x-amz-content-sha256. AWS verifies the checksum and
+ * gives it back to confirm; of the other it says nothing for URLs, so there it is left out.
+ */
+export function contentHeaders({ kind }: S3Config, what: "object" | "part", sha256Hex: string): Record<string, string> {
+  const checksum = { "x-amz-checksum-sha256": bytesToBase64(hexToBytes(sha256Hex)) };
+  const payload = { "x-amz-content-sha256": sha256Hex };
+  if (kind === "aws") return checksum;
+  if (kind === "r2") return what === "part" ? payload : checksum;
+  return { ...checksum, ...payload };
 }
 
 /** URLSearchParams writes a space as "+", which S3 reads as a plus; a plus of ours is "%2B" by now. */
 function spaced(href: string): string {
   return href.replaceAll("+", "%20");
-}
-
-/** The hosts that presigned URLs lead to, as Content-Security-Policy spells them: buckets of AWS are subdomains. */
-export function browserOrigins(endpoint: string | undefined, regions: readonly string[]): string[] {
-  if (endpoint !== undefined) return [new URL(endpoint).origin];
-  return regions.map((region) => `https://*.s3.${region}.amazonaws.com`);
 }
 
 /** Segments are encoded, slashes are not; dot segments never get here (contract/wallet.ts refuses them). */

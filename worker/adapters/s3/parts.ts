@@ -17,11 +17,14 @@ import type {
   PartTarget,
   StoredPart,
 } from "../../../durable/ports.ts";
-import type { S3Client } from "./client.ts";
+import { contentHeaders, ownerHeader, type S3Client } from "./client.ts";
 import { look } from "./look.ts";
 
 /** Of a large object S3 takes minutes ("Processing … could take several minutes"); a repeated ask finds it done. */
 const COMPLETE_TIMEOUT_MS = 60_000;
+
+/** radosgw 16 says NoSuchKey of an upload that was aborted. */
+const NO_UPLOAD = ["NoSuchUpload", "NoSuchKey"];
 
 const parser = new XMLParser({ parseTagValue: false, isArray: (name) => name === "Part" || name === "Upload" });
 
@@ -67,7 +70,8 @@ export async function beginParts(
     query: { uploads: "" },
     headers: {
       "content-type": "application/octet-stream",
-      "x-amz-checksum-algorithm": "SHA256",
+      // Of an upload that has one, every part must carry it; R2 takes no SHA-256 with a part.
+      ...(s3.config.kind === "r2" ? {} : { "x-amz-checksum-algorithm": "SHA256" }),
       ...(wrappedDek === undefined ? {} : { "x-amz-meta-wrapped-dek": wrappedDek }),
     },
   });
@@ -97,8 +101,8 @@ export async function signPart(s3: S3Client, target: PartTarget) {
   const { region, bucket, key, uploadId, part } = target;
   const headers: Record<string, string> = {
     "content-length": String(target.lengthBytes),
-    "x-amz-checksum-sha256": bytesToBase64(hexToBytes(target.sha256Hex)),
-    "x-amz-expected-bucket-owner": s3.config.accountId,
+    ...contentHeaders(s3.config, "part", target.sha256Hex),
+    ...ownerHeader(s3.config),
   };
   const query = { partNumber: String(part), uploadId };
   return { url: await s3.presign({ method: "PUT", region, bucket, key, query, headers }, target.expiresInS), headers };
@@ -111,7 +115,7 @@ export async function listParts(s3: S3Client, { region, bucket, key, uploadId }:
     const marker = parts.at(-1)?.part ?? 0;
     const query = { uploadId, ...(marker === 0 ? {} : { "part-number-marker": String(marker) }) };
     const answer = await s3.send({ method: "GET", region, bucket, key, query });
-    if (answer.ok === false && answer.code === "NoSuchUpload") return { end: "absent" };
+    if (answer.ok === false && NO_UPLOAD.includes(answer.code)) return { end: "absent" };
     if (!answer.ok) return unknown("ListParts", answer);
     const { ListPartsResult: page } = Parts.parse(parser.parse(answer.body));
     for (const part of page.Part) parts.push(readPart(part));
@@ -180,7 +184,8 @@ async function complete(
     headers: {
       "content-type": "application/xml",
       "if-none-match": "*",
-      "x-amz-mp-object-size": String(parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0)),
+      // Beyond what R2 documents; there the parts alone say it.
+      ...(s3.config.kind === "r2" ? {} : { "x-amz-mp-object-size": String(sizeOf(parts)) }),
     },
     body: `<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${list.join("")}</CompleteMultipartUpload>`,
     timeoutMs: COMPLETE_TIMEOUT_MS,
@@ -188,6 +193,10 @@ async function complete(
   if (!answer.ok) return unknown("CompleteMultipartUpload", answer).detail;
   const error = /<Error>[\s\S]*?<Code>([^<]{1,100})<\/Code>/.exec(answer.body)?.[1];
   return error === undefined ? undefined : `CompleteMultipartUpload answered 200 ${error}`;
+}
+
+function sizeOf(parts: readonly StoredPart[]): number {
+  return parts.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
 }
 
 export async function abortParts(

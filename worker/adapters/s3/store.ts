@@ -1,20 +1,28 @@
 /** The Store port on S3: presigned bounds on the way in, short URLs on the way out, and answers with three ends. */
-import { bytesToBase64 } from "#contract/base64";
-import { hexToBytes } from "#contract/bytes";
-import type { GetTarget, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
-import type { BytesIn } from "../../flow/ports.ts";
+import type { BytesIn, Clock, GetTarget, ObjectPlace, PutContent, PutTarget, Store } from "../../../durable/ports.ts";
 import { ensureBucket } from "./bucket.ts";
-import { S3Client, type S3Config } from "./client.ts";
+import { contentHeaders, ownerHeader, S3Client, type S3Config } from "./client.ts";
 import { list } from "./list.ts";
 import { look } from "./look.ts";
 import { abortAll, abortParts, assemble, beginParts, listParts, signPart } from "./parts.ts";
+import { openQuota } from "./quota.ts";
 import { removeBucket } from "./remove-bucket.ts";
+import type { Found } from "./settings.ts";
 
-export function openStore(config: S3Config): Store & BytesIn {
+export interface StoreConfig extends S3Config {
+  /** How many buckets the account may have; undefined where the operator has not said. */
+  readonly bucketQuota: number | undefined;
+}
+
+/** To be opened once an isolate: what is found out about the store is remembered here. */
+export function openStore(config: StoreConfig, clock: Clock): Store & BytesIn {
   const s3 = new S3Client(config);
+  const found: Found = { knows: new Map(), writable: false };
+  const quota = openQuota(s3, config.bucketQuota, () => clock.nowMs());
   return {
-    ensureBucket: (bucket) => ensureBucket(s3, bucket),
-    removeBucket: (bucket) => removeBucket(s3, bucket),
+    ensureBucket: (bucket) => ensureBucket(s3, found, quota, bucket),
+    removeBucket: (bucket) => removeBucket(s3, found, bucket),
+    room: () => quota.room(),
     signPut: (target) => signPut(s3, target),
     put: (content, bytes) => put(s3, content, bytes),
     signGet: (target) => signGet(s3, target),
@@ -41,8 +49,8 @@ function boundsOf(s3: S3Client, target: PutContent): Record<string, string> {
     "content-length": String(target.lengthBytes),
     "content-type": "application/octet-stream",
     "if-none-match": "*",
-    "x-amz-checksum-sha256": bytesToBase64(hexToBytes(target.sha256Hex)),
-    "x-amz-expected-bucket-owner": s3.config.accountId,
+    ...contentHeaders(s3.config, "object", target.sha256Hex),
+    ...ownerHeader(s3.config),
     ...(target.wrappedDek === undefined ? {} : { "x-amz-meta-wrapped-dek": target.wrappedDek }),
   };
 }
@@ -68,7 +76,7 @@ async function signGet(s3: S3Client, target: GetTarget) {
   const headers: Record<string, string> = span === undefined ? {} : { range: `bytes=${span.first}-${span.last}` };
   const query = {
     // A browser's GET carries no headers of its own, so the owner goes into the signed query.
-    "x-amz-expected-bucket-owner": s3.config.accountId,
+    ...ownerHeader(s3.config),
     "response-content-disposition": target.disposition,
     "response-content-type": "application/octet-stream",
   };

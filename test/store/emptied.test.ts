@@ -1,22 +1,22 @@
 /** Our own calls against the strict dialect: an emptied bucket goes, an occupied one stays, a foreign one is never touched; pages. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseWallet, type Wallet } from "#contract/wallet";
-import { WALLET_TAG } from "../../worker/adapters/s3/bucket.ts";
-import { S3Client } from "../../worker/adapters/s3/client.ts";
-import { list } from "../../worker/adapters/s3/list.ts";
-import { removeBucket } from "../../worker/adapters/s3/remove-bucket.ts";
-import { base64Hash, expectRefusal, expectStatus, makeBucket, send } from "./client.ts";
-import { startNodeServer } from "./node-server.ts";
-import { alice, type Subject } from "./subject.ts";
+import { WALLET_TAG } from "../../worker/adapters/s3/ownership.ts";
+import { base64Hash, expectRefusal, expectStatus, makeBucket, send } from "../s3/client.ts";
+import type { Subject } from "../s3/subject.ts";
+import { type Opened, type Shelf, startShelf } from "./shelf.ts";
 
+let shelf: Shelf;
 let server: Subject;
-let s3: S3Client;
+let s3: Opened;
 beforeAll(async () => {
-  server = await startNodeServer();
-  s3 = new S3Client({ ...alice, endpoint: server.origin });
+  shelf = await startShelf({ config: { kind: "aws" } });
+  server = shelf.subject;
+  s3 = shelf.store;
 });
-afterAll(() => server.close());
+afterAll(() => shelf.close());
 
+const store = "s3";
 const region = "us-east-1";
 const wallet = walletOf("a");
 
@@ -41,13 +41,13 @@ test("a bucket is removed when it is empty, and only then", async () => {
   const name = await bucketOf(wallet);
   const key = "agent=main/a b+c/0123.1";
   await expectStatus(await send(server, pathOf(name, key), { method: "PUT", body: "abc" }), 200);
-  expect(await removeBucket(s3, { region, name, wallet })).toEqual({ end: "occupied", keys: [key] });
+  expect(await s3.removeBucket({ store, region, name, wallet })).toEqual({ end: "occupied", keys: [key] });
   await expectStatus(await send(server, pathOf(name, key)), 200);
   await expectStatus(await send(server, pathOf(name, key), { method: "DELETE" }), 204);
-  expect(await removeBucket(s3, { region, name, wallet })).toEqual({ end: "gone" });
+  expect(await s3.removeBucket({ store, region, name, wallet })).toEqual({ end: "gone" });
   await expectRefusal(await send(server, `/${name}`), 404, "NoSuchBucket");
-  expect(await removeBucket(s3, { region, name, wallet })).toEqual({ end: "gone" });
-  expect(await list(s3, { region, bucket: name, prefix: "", maxKeys: 5, startAfter: undefined })).toEqual({
+  expect(await s3.removeBucket({ store, region, name, wallet })).toEqual({ end: "gone" });
+  expect(await s3.list({ store, region, bucket: name, prefix: "", maxKeys: 5, startAfter: undefined })).toEqual({
     end: "done",
     entries: [],
     truncated: false,
@@ -56,16 +56,16 @@ test("a bucket is removed when it is empty, and only then", async () => {
 
 test("a bucket that is another wallet's, or has lost its tag, is not removed", async () => {
   const foreign = await bucketOf(walletOf("b"));
-  expect(await removeBucket(s3, { region, name: foreign, wallet })).toEqual({ end: "gone" });
+  expect(await s3.removeBucket({ store, region, name: foreign, wallet })).toEqual({ end: "gone" });
   await expectStatus(await send(server, `/${foreign}?list-type=2`), 200);
   const untagged = await makeBucket(server);
-  expect(await removeBucket(s3, { region, name: untagged, wallet })).toMatchObject({ end: "unknown" });
+  expect(await s3.removeBucket({ store, region, name: untagged, wallet })).toMatchObject({ end: "unknown" });
   await expectStatus(await send(server, `/${untagged}?list-type=2`), 200);
 });
 
 test("a store that does not answer has said nothing", async () => {
-  const silent = new S3Client({ ...alice, endpoint: "http://127.0.0.1:1" });
-  expect(await removeBucket(silent, { region, name: "any", wallet })).toMatchObject({ end: "unknown" });
+  const silent = shelf.another({ endpoint: "http://127.0.0.1:1" });
+  expect(await silent.removeBucket({ store, region, name: "any", wallet })).toMatchObject({ end: "unknown" });
 });
 
 test("pages go on behind any key, one that was never there too, whatever the names are", async () => {
@@ -75,7 +75,7 @@ test("pages go on behind any key, one that was never there too, whatever the nam
   for (const key of keys)
     await expectStatus(await send(server, pathOf(bucket, key), { method: "PUT", body: "abc" }), 200);
   const page = async (startAfter: string | undefined, maxKeys = 2, prefix = "agent=main/") => {
-    const got = await list(s3, { region, bucket, prefix, maxKeys, startAfter });
+    const got = await s3.list({ store, region, bucket, prefix, maxKeys, startAfter });
     return got.end === "done" ? [...got.entries.map(({ key }) => key), got.truncated ? "…" : "."] : got;
   };
   const inOrder = [...keys].sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)));
