@@ -64,7 +64,7 @@ module.exports = {
     room(
       "page",
       "^worker/page/(?!build\\.mjs$)",
-      ["worker/page/", "contract/", ...npm("age-encryption")],
+      ["worker/page/", "contract/", ...npm("age-encryption", "zod")],
       "the browser view runs in somebody's browser: it sees the contract, as a client does, and nothing of the edge",
     ),
     room(

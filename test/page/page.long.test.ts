@@ -10,6 +10,7 @@ import { type Live, startLive } from "../live/stack.ts";
 import { findChromium, launch, NO_CHROMIUM } from "./chromium.ts";
 import { makeScene, NOTE, PAGE_OF_A_STRANGER, type Scene } from "./scene.ts";
 import { bytesAt, replaceAt } from "./spoil.ts";
+import { flipped, objectNumber, withWallet } from "./stand-ins.ts";
 
 const executable = findChromium();
 if (executable === undefined) console.warn(`\n*** ${NO_CHROMIUM} ***\n`);
@@ -119,7 +120,7 @@ describe.skipIf(executable === undefined)("the browser view", () => {
     await openRow(page, "public-key.asc");
     await open(page);
     await expect.poll(() => page.locator("pre.text").textContent()).toBe("not a secret\n");
-    await expect.poll(() => page.locator("dialog [role=status]").textContent()).toContain("unsealed");
+    await expect.poll(() => page.locator("dialog > [role=status]").textContent()).toContain("unsealed");
     await page.keyboard.press("Escape");
     await giveKey(page);
     await openRow(page, "backup-2025.tar.gz");
@@ -199,7 +200,7 @@ describe.skipIf(executable === undefined)("the browser view", () => {
     expect(await sizeOf(page)).toBe(0);
     await replaceAt(live, stored, whole);
     await page.getByRole("button", { name: "Save", exact: true }).click();
-    await expect.poll(() => page.locator("dialog [role=status]").textContent()).toContain("Saved.");
+    await expect.poll(() => page.locator("dialog > [role=status]").textContent()).toContain("Saved.");
     expect(await sizeOf(page)).toBeGreaterThan(200_000);
   });
 
@@ -258,52 +259,70 @@ describe.skipIf(executable === undefined)("the browser view", () => {
     expect(await page.getByRole("row").count()).toBeGreaterThan(1);
   });
 
-  /** A browser wallet, injected as extensions inject theirs; its key is the test's. */
-  const withWallet =
-    (account: PrivateKeyAccount, answer: "signs" | "refuses" = "signs") =>
-    async (page: Page) => {
-      await page.exposeFunction("walletSigns", async (data: string) => {
-        const { domain, types, primaryType, message } = JSON.parse(data);
-        return account.signTypedData({ domain, types, primaryType, message });
-      });
-      await page.addInitScript(
-        ({ address, answer }) => {
-          const asked: string[] = [];
-          const request = async ({ method, params }: { method: string; params?: unknown[] }) => {
-            asked.push(method);
-            if (method === "eth_requestAccounts") return [address];
-            if (method === "eth_chainId") return "0x14a34";
-            if (method === "eth_signTypedData_v4" && answer === "signs")
-              return (window as unknown as { walletSigns(data: unknown): Promise<string> }).walletSigns(params?.[1]);
-            throw Object.assign(new Error("User rejected the request."), { code: 4001 });
-          };
-          Object.assign(window, { ethereum: { request }, asked });
-        },
-        { address: account.address, answer },
-      );
-    };
-
   test("deletes with the wallet's own signature, and with no other", async () => {
+    const heard: string[][] = [];
     const remove = async (account: PrivateKeyAccount, answer?: "signs" | "refuses") => {
-      const { page } = await enter({}, withWallet(account, answer));
+      const { page, complaints } = await enter({}, withWallet(account, answer));
+      heard.push(complaints);
       await openRow(page, "public-key.asc");
       await page.getByText("Delete", { exact: true }).click();
       await page.getByRole("button", { name: /^Sign with browser wallet and delete/ }).click();
       return page;
     };
     const stranger = await remove(privateKeyToAccount(generatePrivateKey()));
-    await expect.poll(() => stranger.locator("details .fault").textContent()).toContain(scene.wallet);
+    await expect.poll(() => stranger.locator("details .fault").last().textContent()).toContain(scene.wallet);
     const refusing = await remove(scene.owner, "refuses");
-    await expect.poll(() => refusing.locator("details .fault").textContent()).toContain("did not sign");
+    await expect.poll(() => refusing.locator("details .fault").last().textContent()).toContain("did not sign");
     const page = await remove(scene.owner);
     await page.getByText("public-key.asc is deleted.").waitFor();
     await expect.poll(() => page.getByRole("button", { name: "public-key.asc" }).count()).toBe(0);
+    expect(heard.flat()).toEqual([]);
     const command = await visit();
     await command.page.goto((await scene.link()).app);
     await openRow(command.page, "north-ridge");
     await command.page.getByText("Delete", { exact: true }).click();
-    expect(await command.page.locator("details code").textContent()).toContain(scene.wallet);
+    expect(await command.page.locator("details code").last().textContent()).toContain(scene.wallet);
     expect(await command.page.getByRole("button", { name: /^Sign with/ }).count()).toBe(0);
+  });
+
+  test("pays the next 30 days with the wallet's signature: what was shown, once", async () => {
+    const { chain } = live.stack;
+    const section = (page: Page) => page.locator("details", { hasText: "Pay the next 30 days" });
+    const pay = async (before: (page: Page) => Promise<void>) => {
+      const { page, complaints } = await enter({}, before);
+      await openRow(page, "field-notes-w47.md");
+      await page.getByText("Pay the next 30 days").click();
+      await page.getByRole("button", { name: /^Pay \$[\d.]+ with browser wallet$/ }).click();
+      return { page, complaints };
+    };
+    const before = await chain.usdcBalance(scene.owner.address);
+    const refusing = await pay(withWallet(scene.owner, "refuses"));
+    await expect.poll(() => section(refusing.page).locator(".fault").textContent()).toContain("did not sign");
+
+    // The list says less than the service asks: nothing is signed that was not shown.
+    const cheated = await pay(async (page) => {
+      await withWallet(scene.owner)(page);
+      await page.route("**/app/list", async (route) => {
+        const response = await route.fetch();
+        const list = (await response.json()) as { objects: object[] };
+        const objects = list.objects.map((object) => ({ ...object, amount: "1", next_amount: "1" }));
+        await route.fulfill({ response, json: { ...list, objects } });
+      });
+    });
+    await expect.poll(() => section(cheated.page).locator(".fault").textContent()).toContain("Nothing was signed");
+    expect(await chain.usdcBalance(scene.owner.address)).toBe(before);
+
+    const { page, complaints } = await pay(withWallet(scene.owner));
+    await page.getByText(/^Paid\. field-notes-w47\.md is kept until/).waitFor();
+    const after = await chain.usdcBalance(scene.owner.address);
+    expect(before - after).toBe(10_000n);
+    const row = page.getByRole("row", { name: /field-notes-w47\.md/ });
+    await expect.poll(() => row.innerText()).toMatch(/in (?:59|60) days/);
+    // Another press, another day's page: paid is paid.
+    const again = await pay(withWallet(scene.owner));
+    await again.page.getByText(/paid before; nothing was charged/).waitFor();
+    expect(await chain.usdcBalance(scene.owner.address)).toBe(after);
+    expect(complaints).toEqual([]);
   });
 
   test("shows ten thousand objects, a hundred at a time, found by name and sorted by what is due", async () => {
@@ -376,27 +395,3 @@ describe.skipIf(executable === undefined)("the browser view", () => {
     expect(complaints).toEqual([]);
   });
 });
-
-function flipped(bytes: Buffer, at: number): Buffer {
-  const copy = Buffer.from(bytes);
-  copy[at] = (copy[at] ?? 0) ^ 1;
-  return copy;
-}
-
-function objectNumber(n: number, nowMs: number) {
-  const day = 86_400_000;
-  const paidThroughMs = nowMs + ((n % 31) - 1) * day;
-  return {
-    key: `object-${String(n).padStart(5, "0")}`,
-    size_bytes: n * 1_000,
-    last_modified: new Date(nowMs - day).toISOString(),
-    agent_id: "main",
-    order_id: `order_${n}`,
-    region: "us-east-1",
-    content_sha256: "0".repeat(64),
-    paid_through: new Date(paidThroughMs).toISOString(),
-    delete_after: new Date(paidThroughMs + 2 * day).toISOString(),
-    amount: "10000",
-    downloads_left: 3,
-  };
-}

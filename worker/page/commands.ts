@@ -6,6 +6,14 @@ export function openCommand(wallet = "<your wallet>"): string {
   return `mnemospark cloud ls-web wallet-address:${wallet}`;
 }
 
-export function deleteCommand(wallet: string, key: string): string {
-  return `mnemospark cloud delete wallet-address:${wallet} object-key:${quoted(key)}`;
+export function deleteCommand(wallet: string, agent: string, key: string): string {
+  return `mnemospark cloud delete ${objectWords(wallet, agent, key)}`;
+}
+
+export function renewCommand(wallet: string, agent: string, key: string): string {
+  return `mnemospark cloud renew ${objectWords(wallet, agent, key)}`;
+}
+
+function objectWords(wallet: string, agent: string, key: string): string {
+  return `wallet-address:${wallet} object-key:${quoted(key)}${agent === "main" ? "" : ` agent:${agent}`}`;
 }

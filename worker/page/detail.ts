@@ -1,14 +1,13 @@
 /** One object in a dialog: its terms, what is in it, and what can be done with it. */
 import { formatDollars } from "#contract/money";
 import { formatSize } from "#contract/sizes";
-import { deleteCommand } from "./commands.ts";
-import { button, command, h, say } from "./dom.ts";
+import { deleting, renewing, type SignedHost } from "./actions.ts";
+import { button, h, say } from "./dom.ts";
 import { Refused } from "./edge.ts";
 import { dateText, dueText, momentText } from "./format.ts";
 import { type KeyHolder, keyCard } from "./keycard.ts";
 import { collect, type Opened, openObject } from "./open.ts";
 import { type Preview, previewOf, ungzip } from "./preview.ts";
-import { findProvider } from "./provider.ts";
 import type { Row } from "./rows.ts";
 import { chooseSink, saveBlob } from "./save.ts";
 import { Unopened } from "./sealed/fault.ts";
@@ -18,13 +17,8 @@ import { readArchive } from "./tar.ts";
 /** What is opened into memory to be looked at; larger objects are saved. */
 const PREVIEW_BYTES_MAX = 64 * 1024 * 1024;
 
-export interface DetailHost {
+export interface DetailHost extends SignedHost {
   readonly holder: KeyHolder;
-  readonly wallet: string;
-  readonly chainId: number;
-  nowMs(): number;
-  /** The object is gone. */
-  deleted(row: Row): void;
   /** Something was refused because the session is over. */
   ended(): void;
 }
@@ -45,7 +39,14 @@ export function openDetail(row: Row, host: DetailHost): Detail {
   const progress = h("progress", { max: "1", value: "0", "aria-label": "Fetched", hidden: true });
   const actions = h("div", { class: "actions" });
 
-  const dialog = h(
+  const signedHost: SignedHost = {
+    ...host,
+    changed(sentence) {
+      dialog.close();
+      host.changed(sentence);
+    },
+  };
+  const dialog: HTMLDialogElement = h(
     "dialog",
     { class: "detail", "aria-labelledby": "detail-name", onclose: () => closed() },
     h(
@@ -60,8 +61,8 @@ export function openDetail(row: Row, host: DetailHost): Detail {
     fault,
     shown,
     factsOf(row, host.nowMs()),
-    renewing(row),
-    deleting(row, host, () => dialog.close()),
+    ...(row.awaiting === undefined ? [renewing(row, signedHost)] : []),
+    deleting(row, signedHost),
   );
   document.body.append(dialog);
   drawActions();
@@ -205,56 +206,6 @@ function factsOf(row: Row, nowMs: number): HTMLElement {
     { class: "facts" },
     ...facts.map(([label, value]) => h("div", {}, h("dt", {}, label), h("dd", {}, value))),
   );
-}
-
-/** A payment is the agent's own: it is signed where its spending caps are kept. */
-function renewing(row: Row): HTMLElement {
-  const { paidThroughMs } = row;
-  return h(
-    "p",
-    { class: "hint rule" },
-    `The next 30 days are paid by your agent, before ${dateText(paidThroughMs)}; this page cannot spend its money.`,
-  );
-}
-
-function deleting(row: Row, host: DetailHost, close: () => void): HTMLElement {
-  const fault = h("p", { class: "fault", role: "alert" });
-  const sign = button("Sign with browser wallet and delete", () => void deleteNow(), "danger");
-  const parts = h(
-    "details",
-    { class: "rule" },
-    h("summary", {}, "Delete"),
-    h("p", {}, "The bytes go at once and cannot be brought back. What was paid is not returned."),
-    findProvider() && sign,
-    h(
-      "p",
-      { class: "hint" },
-      findProvider()
-        ? "Or on your agent’s machine:"
-        : "Deleting takes the wallet’s signature. On your agent’s machine:",
-    ),
-    command(deleteCommand(host.wallet, row.key)),
-    fault,
-  );
-
-  async function deleteNow(): Promise<void> {
-    const provider = findProvider();
-    if (!provider) return;
-    fault.textContent = "";
-    sign.disabled = true;
-    try {
-      const { deleteObject } = await import("./wallet.ts");
-      const { wallet, chainId } = host;
-      await deleteObject({ provider, wallet, chainId, nowMs: host.nowMs() }, row.agent, row.key);
-      close();
-      host.deleted(row);
-    } catch (error) {
-      fault.textContent = error instanceof Error ? error.message : String(error);
-    } finally {
-      sign.disabled = false;
-    }
-  }
-  return parts;
 }
 
 function fileName(key: string, ending: string): string {

@@ -14,8 +14,8 @@ export class Refused extends Error {
   }
 }
 
-/** The replies are taken as the contract writes them: page and service are one deployment. */
-export async function post<T>(path: string, body: object, headers: Record<string, string> = {}): Promise<T> {
+/** One POST, whatever it is answered. @throws Refused when there is no answer */
+export async function send(path: string, body: object, headers: Record<string, string> = {}) {
   const response = await fetch(path, {
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
@@ -27,11 +27,17 @@ export async function post<T>(path: string, body: object, headers: Record<string
     throw new Refused({ code: "unreachable", title: "No answer", detail: "the service cannot be reached now" });
   });
   const json: unknown = await response.json().catch(() => undefined);
+  return { response, json };
+}
+
+/** The replies are taken as the contract writes them: page and service are one deployment. */
+export async function post<T>(path: string, body: object, headers: Record<string, string> = {}): Promise<T> {
+  const { response, json } = await send(path, body, headers);
   if (response.ok) return json as T;
   throw new Refused(problemOf(json, response.status));
 }
 
-function problemOf(json: unknown, status: number): Pick<Problem, "code" | "title" | "detail"> {
+export function problemOf(json: unknown, status: number): Pick<Problem, "code" | "title" | "detail"> {
   const { code, title, detail } = (json ?? {}) as Partial<Problem>;
   if (code !== undefined && title !== undefined && detail !== undefined) return { code, title, detail };
   return { code: "unknown", title: "Refused", detail: `the service answered ${status}` };

@@ -79,11 +79,11 @@ async function loading(view: ListView, rowsMax: number): Promise<void> {
 function openRow(row: Row): void {
   if (!session) return;
   const { wallet_address: wallet, chain_id: chainId } = session;
-  detail = openDetail(row, { holder, wallet, chainId, nowMs, deleted, ended: () => outside(undefined) });
+  detail = openDetail(row, { holder, wallet, chainId, nowMs, changed, ended: () => outside(undefined) });
 }
 
-function deleted(row: Row): void {
-  say(`${row.key} is deleted.`);
+function changed(sentence: string): void {
+  say(sentence);
   showList().catch(outside);
 }
 

@@ -25,13 +25,15 @@ export interface Signing {
 
 /** @throws NotSigned, Refused */
 export async function deleteObject(signing: Signing, agent: string, key: string): Promise<void> {
-  await postProven(signing, "/storage/delete", { wallet_address: signing.wallet, agent_id: agent, object_key: key });
+  const body = { wallet_address: signing.wallet, agent_id: agent, object_key: key };
+  await post("/storage/delete", body, { [PROOF_HEADER]: await proofOf(signing, "/storage/delete", body) });
 }
 
-async function postProven(signing: Signing, path: string, body: object): Promise<unknown> {
+/** `X-Wallet-Signature` for one POST of this body to this path. */
+export async function proofOf(signing: Signing, path: string, body: object): Promise<string> {
   const { provider, chainId } = signing;
   const wallet = await accountOf(signing);
-  const active = Number(await provider.request({ method: "eth_chainId" }).catch(() => chainId));
+  const active = await activeChain(provider);
   const chain = PROOF_CHAIN_IDS.find((id) => id === active) ?? (await switchTo(provider, chainId));
   const unsigned = {
     version: "2" as const,
@@ -46,21 +48,38 @@ async function postProven(signing: Signing, path: string, body: object): Promise
       bodyHash: `0x${sha256Hex(utf8ToBytes(JSON.stringify(body)))}`,
     },
   };
-  const data = JSON.stringify(withDomainType(proofTypedData(unsigned, chain)), (_, value: unknown) =>
-    typeof value === "bigint" ? value.toString() : value,
-  );
+  const signature = await signTyped(provider, wallet, proofTypedData(unsigned, chain));
+  return encodeProof({ ...unsigned, signature });
+}
+
+interface TypedData {
+  readonly domain: object;
+  readonly types: object;
+  readonly primaryType: string;
+  readonly message: object;
+}
+
+/** `eth_signTypedData_v4`, with the domain's own type spelled out as wallets want it. @throws NotSigned */
+export async function signTyped(provider: Provider, wallet: Wallet, data: TypedData): Promise<`0x${string}`> {
+  const EIP712Domain = [
+    { name: "name", type: "string" },
+    { name: "version", type: "string" },
+    { name: "chainId", type: "uint256" },
+    { name: "verifyingContract", type: "address" },
+  ];
+  const whole = { ...data, types: { EIP712Domain, ...data.types } };
+  const text = JSON.stringify(whole, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
   const signature = await provider
-    .request({ method: "eth_signTypedData_v4", params: [wallet, data] })
+    .request({ method: "eth_signTypedData_v4", params: [wallet, text] })
     .catch((cause) => {
       throw new NotSigned("The wallet did not sign; nothing was changed.", { cause });
     });
   if (typeof signature !== "string" || !/^0x[0-9a-f]+$/i.test(signature))
     throw new NotSigned("The wallet answered with something that is no signature; nothing was changed.");
-  const proof = encodeProof({ ...unsigned, signature: signature as `0x${string}` });
-  return post(path, body, { [PROOF_HEADER]: proof });
+  return signature as `0x${string}`;
 }
 
-async function accountOf({ provider, wallet }: Signing): Promise<Wallet> {
+export async function accountOf({ provider, wallet }: Signing): Promise<Wallet> {
   const accounts = await provider.request({ method: "eth_requestAccounts" }).catch((cause) => {
     throw new NotSigned("The wallet did not connect; nothing was changed.", { cause });
   });
@@ -72,22 +91,17 @@ async function accountOf({ provider, wallet }: Signing): Promise<Wallet> {
   );
 }
 
-/** Some wallets sign typed data only for the chain they are on. */
-async function switchTo(provider: Provider, chainId: number): Promise<number> {
+async function activeChain(provider: Provider): Promise<number | undefined> {
+  const answer = await provider.request({ method: "eth_chainId" }).catch(() => undefined);
+  return typeof answer === "string" ? Number(answer) : undefined;
+}
+
+/** Some wallets sign typed data only for the chain they are on. @throws NotSigned */
+export async function switchTo(provider: Provider, chainId: number): Promise<number> {
+  if ((await activeChain(provider)) === chainId) return chainId;
   const params = [{ chainId: `0x${chainId.toString(16)}` }];
   await provider.request({ method: "wallet_switchEthereumChain", params }).catch((cause) => {
     throw new NotSigned(`The wallet is not on Base (chain ${chainId}); switch it and try again.`, { cause });
   });
   return chainId;
-}
-
-/** Wallets want the domain's own type spelled out (EIP-712 `eth_signTypedData`). */
-function withDomainType(data: ReturnType<typeof proofTypedData>) {
-  const EIP712Domain = [
-    { name: "name", type: "string" },
-    { name: "version", type: "string" },
-    { name: "chainId", type: "uint256" },
-    { name: "verifyingContract", type: "address" },
-  ];
-  return { ...data, types: { EIP712Domain, ...data.types } };
 }
