@@ -14,6 +14,7 @@ import {
   UploadReply,
   type UploadRequest,
 } from "#contract/api";
+import { BrowserCodeReply, type BrowserCodeRequest, BrowserRevokeReply } from "#contract/browser";
 import { bytesToHex, sha256Hex, utf8ToBytes } from "#contract/bytes";
 import {
   DeleteReply,
@@ -119,6 +120,15 @@ export class Api {
   }
   remove(request: In<typeof DeleteRequest>, send: Send = {}): Promise<DeleteReply> {
     return this.#post("/storage/delete", request, DeleteReply, send);
+  }
+
+  /** A one-use link to the browser view of what this wallet stored. */
+  browserCode(request: In<typeof BrowserCodeRequest> = {}, send: Send = {}): Promise<BrowserCodeReply> {
+    return this.#post("/storage/ls-web/session", request, BrowserCodeReply, send);
+  }
+  /** Closes every link and every browser session of this wallet. */
+  browserRevoke(send: Send = {}): Promise<BrowserRevokeReply> {
+    return this.#post("/storage/ls-web/revoke", {}, BrowserRevokeReply, send);
   }
 
   #post<T extends z.ZodType>(path: string, body: object, reply: T, send: Send): Promise<z.output<T>> {

@@ -1,5 +1,6 @@
 /** The table of commands, and the way from a line to an answer: the same for the shell and for every chat. */
 import { Fault } from "../faults.ts";
+import { browsingCommands } from "./browsing.ts";
 import type { Answer, Command, Context } from "./command.ts";
 import { nearest, parse } from "./grammar.ts";
 import { mindingCommands } from "./minding.ts";
@@ -9,7 +10,7 @@ import { walletCommands } from "./wallet.ts";
 
 export const GROUPS: Readonly<Record<"wallet" | "cloud", readonly Command[]>> = {
   wallet: walletCommands,
-  cloud: [...storingCommands, ...readingCommands, ...mindingCommands],
+  cloud: [...storingCommands, ...readingCommands, ...browsingCommands, ...mindingCommands],
 };
 
 /** The published client's other names. */

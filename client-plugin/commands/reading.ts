@@ -168,6 +168,27 @@ const renew: Command = {
   },
 };
 
+/** What the published client's monthly job calls. */
+const settle: Command = {
+  name: "payment-settle",
+  summary: "as the earlier client called a renewal: renewal:true object-key:NAME",
+  words: [],
+  flags: {
+    ...NAMED,
+    renewal: { kind: "switch", help: "pay the next 30 days" },
+    "object-id": { kind: "text", help: "not needed" },
+    "storage-price": { kind: "text", help: "not needed: the price is asked, and the caps hold" },
+  },
+  examples: ["cloud payment-settle renewal:true object-key:my-notes"],
+  async run(context, args) {
+    if (!args.has("renewal"))
+      throw new Fault("bad_arguments", "Cannot settle payment: only renewals are settled by themselves.", {
+        next: "A quote is paid by `cloud upload quote-id:…`.",
+      });
+    return renew.run(context, args);
+  },
+};
+
 const remove: Command = {
   name: "delete",
   summary: "delete an object for good; nothing is refunded",
@@ -184,4 +205,4 @@ const remove: Command = {
   },
 };
 
-export const readingCommands: readonly Command[] = [ls, stat, download, restore, renew, remove];
+export const readingCommands: readonly Command[] = [ls, stat, download, restore, renew, settle, remove];

@@ -102,6 +102,11 @@ export const PUBLISHED_ROUTES: Readonly<Record<string, Route>> = {
     return object_key === undefined ? session.api.list() : session.api.stat({ object_key });
   },
 
+  "/mnemospark/storage/ls-web/session": async (session, body) => {
+    read(session, Listing, body);
+    return session.api.browserCode();
+  },
+
   "/mnemospark/storage/download": async (session, body, core) => {
     const { object_key } = read(session, Named, body);
     const file = await core.fetch({ objectKey: object_key });
