@@ -8,6 +8,7 @@ import type { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import type { ToolCallVerdict } from "./host.ts";
 import { judgeSpend } from "./policy.ts";
+import { purchaseOf } from "./state/operations.ts";
 import { backupName, quote } from "./tools/tools.ts";
 
 export interface AskedCall {
@@ -83,8 +84,8 @@ async function askToRenew(
   const agent = typeof params["agent_id"] === "string" ? params["agent_id"] : agentId;
   const object = await core.stat({ objectKey: name, agentId: agent });
   if (object.next_amount === undefined) return undefined;
-  const operation = await core.beginRenew({ objectKey: name, agentId: agent, until: "approval" });
-  return askToPay(core, { amount: BigInt(object.next_amount), purchase: operation.id, what: name }, undefined);
+  const purchase = purchaseOf({ kind: "renew", agentId: agent ?? core.settings.agentId, objectKey: name });
+  return askToPay(core, { amount: BigInt(object.next_amount), purchase, what: name }, undefined);
 }
 
 interface Purchase {

@@ -21,7 +21,7 @@ import { Session } from "./session.ts";
 import { openPins, type Pins } from "./state/catalogue.ts";
 import { type Database, openDatabase } from "./state/database.ts";
 import { type Log, openLog } from "./state/log.ts";
-import { type Operation, type Operations, openOperations } from "./state/operations.ts";
+import { type Operation, type Operations, openOperations, purchaseOf } from "./state/operations.ts";
 import { type FoundWallet, findWallet, pinWallet, type WalletPlace } from "./wallet-file.ts";
 
 export interface StoreAsk extends RunOptions {
@@ -196,7 +196,7 @@ export class Core {
       );
     // The newest call says how far to go and what may be paid.
     if (!operation.running) this.operations.step(operation.id, operation.step, facts);
-    if (ask.quoteId !== undefined) session.spending.moveApproval(ask.quoteId, operation.id);
+    if (ask.quoteId !== undefined) session.spending.moveApproval(ask.quoteId, purchaseOf(operation));
     return this.operations.find(operation.id) ?? operation;
   }
 
@@ -255,11 +255,10 @@ export class Core {
     return runOperation(this.operations, operation, ask, (running) => runDelete({ session, operation, running }));
   }
 
-  /** `until: "approval"`: written down so that a person's yes has something to be about; nothing pays it before the next call. */
-  async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount"> & { until?: "approval" }): Promise<Operation> {
+  async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount">): Promise<Operation> {
     const wallet = (await this.session()).wallet.address;
-    const most = ask.maxAmount === undefined ? {} : { maxAmount: ask.maxAmount.toString() };
-    const facts = { until: ask.until ?? null, ...most };
+    // The price is asked anew: an attempt of yesterday must not hold to yesterday's.
+    const facts = { amount: null, maxAmount: ask.maxAmount?.toString() ?? null };
     const { operation } = this.operations.begin({ kind: "renew", wallet, ...this.#name(ask), facts });
     if (!operation.running) this.operations.step(operation.id, operation.step, facts);
     return this.operations.find(operation.id) ?? operation;

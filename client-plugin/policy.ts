@@ -32,13 +32,11 @@ export function judgeSpend(
     const message = `${ask.payee} is not an approved payee; approved: ${payees.join(", ") || "none"}.`;
     return { ok: false, code: "payee", approvable: false, message };
   }
-  if (approval !== undefined) {
-    if (approval.amount === ask.amount && approval.payee === ask.payee) return { ok: true, by: "approval" };
-    const message = `Approved were ${formatDollars(approval.amount)} to ${approval.payee}; asked are ${formatDollars(ask.amount)} to ${ask.payee}.`;
-    return { ok: false, code: "cap", approvable: true, message };
-  }
+  if (approval?.amount === ask.amount && approval.payee === ask.payee) return { ok: true, by: "approval" };
   const over = overCap(ask.amount, caps, spent);
-  return over === undefined ? { ok: true, by: "cap" } : { ok: false, code: "cap", approvable: true, message: over };
+  if (over === undefined) return { ok: true, by: "cap" };
+  const other = approval && ` Approved were ${formatDollars(approval.amount)} to ${approval.payee}.`;
+  return { ok: false, code: "cap", approvable: true, message: `${over}${other ?? ""}` };
 }
 
 function overCap(amount: MicroUsdc, caps: Caps, spent: Spent): string | undefined {

@@ -196,12 +196,11 @@ const billing: Command = {
     const { spending } = await core.session();
     const payments = spending.history(100);
     const spent = spending.spent(Date.now());
-    const names = new Map(core.operations.list({ limit: 1000 }).map(({ id, objectKey }) => [id, objectKey]));
     const rows = payments.map((each) => [
       new Date(each.createdMs).toISOString().slice(0, 16).replace("T", " "),
       dollars(each.amount),
       each.state === "signed" ? "open" : each.state === "dead" ? "not charged" : "paid",
-      names.get(each.purchase) ?? each.purchase,
+      each.purchase,
       each.transId ?? "",
     ]);
     const total = `${dollars(spent.day)} in the last 24 hours, ${dollars(spent.month)} in the last 30 days.`;

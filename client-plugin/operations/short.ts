@@ -4,7 +4,7 @@ import { formatDollars, parseMicroUsdc } from "#contract/money";
 import { ApiError } from "../api.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
-import type { Operation } from "../state/operations.ts";
+import { type Operation, purchaseOf } from "../state/operations.ts";
 import type { Running } from "./runner.ts";
 
 export interface ShortWork {
@@ -70,17 +70,17 @@ export async function runRenew(
       "price_above_max",
       `Another period costs ${formatDollars(amountMax)}; at most ${formatDollars(most)} was agreed.`,
     );
-  await session.clearToPay(operationId, amountMax, approve);
+  await session.clearToPay(purchaseOf(operation), amountMax, approve);
   const reply = await session.api.settle(
     { renewal: true, ...named },
     {
-      held: { amountMax, purchase: operationId },
+      held: { amountMax, purchase: purchaseOf(operation) },
       idempotencyKey: sha256Hex(`renew|${operationId}`),
       signal: running.signal,
     },
   );
   const already = reply.result === "already_settled";
-  session.paid(operationId, reply.trans_id);
+  session.paid(purchaseOf(operation), reply.trans_id);
   session.log.object("renewed", { object: objectKey, agent: agentId, amount: reply.amount, tx: reply.trans_id });
   const { amount: paid, trans_id: transId, paid_through: paidThrough } = reply;
   return { result: { operationId, objectKey, agentId, amount: paid, transId, paidThrough, already } };

@@ -14,7 +14,7 @@ import { type ArchivePlan, packArchive, planArchive } from "../archive/pack.ts";
 import { sealToFile } from "../envelope/files.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
-import type { Operation } from "../state/operations.ts";
+import { type Operation, purchaseOf } from "../state/operations.ts";
 import type { Running } from "./runner.ts";
 import { sendPlan } from "./send.ts";
 
@@ -256,9 +256,9 @@ async function buyStep(work: StoreWork, facts: StoreFacts, sealed: SealedFacts):
   running.begin("pay", { idempotencyKey });
   const upload = await session.api.upload(
     { quote_id: quote.quoteId, ...content },
-    { held: { amountMax, purchase: operation.id }, idempotencyKey, signal: running.signal },
+    { held: { amountMax, purchase: purchaseOf(operation) }, idempotencyKey, signal: running.signal },
   );
-  session.paid(operation.id, upload.trans_id);
+  session.paid(purchaseOf(operation), upload.trans_id);
   const order = { orderId: upload.order_id, amount: upload.amount, transId: upload.trans_id };
   running.begin("pay", { order });
   session.log.object("paid", {
@@ -282,7 +282,7 @@ async function agreedAmount(work: StoreWork, facts: StoreFacts, quote: Quote): P
         next: "Agree to more, or store less.",
       },
     );
-  await work.session.clearToPay(work.operation.id, amount, work.approve);
+  await work.session.clearToPay(purchaseOf(work.operation), amount, work.approve);
   return amount;
 }
 

@@ -10,6 +10,7 @@ import type { SettleReply } from "#contract/settling";
 import type { Core } from "../core.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
+import { purchaseOf } from "../state/operations.ts";
 
 const Named = z.looseObject({ wallet_address: WalletAddress, object_key: z.string() });
 const Price = z.looseObject({
@@ -124,13 +125,14 @@ export const PUBLISHED_ROUTES: Readonly<Record<string, Route>> = {
 async function settle(session: Session, quoteId: string): Promise<SettleReply> {
   const held = session.catalogue.quote(quoteId);
   const amountMax = held === undefined ? undefined : parseMicroUsdc(held.amount);
-  if (amountMax === undefined)
+  if (held === undefined || amountMax === undefined)
     throw new Fault("quote_not_found", `This machine asked for no quote ${quoteId}.`, {
       next: "Ask for a price here first.",
     });
-  await session.clearToPay(quoteId, amountMax);
-  const reply = await session.api.settle({ quote_id: quoteId }, { held: { amountMax, purchase: quoteId } });
-  session.paid(quoteId, reply.trans_id);
+  const purchase = purchaseOf({ kind: "store", agentId: held.agentId, objectKey: held.objectKey });
+  await session.clearToPay(purchase, amountMax);
+  const reply = await session.api.settle({ quote_id: quoteId }, { held: { amountMax, purchase } });
+  session.paid(purchase, reply.trans_id);
   return reply;
 }
 

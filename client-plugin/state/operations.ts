@@ -31,6 +31,11 @@ export interface Operation {
   readonly updatedMs: number;
 }
 
+/** What an operation buys, in one word: the same for every attempt, also of a later operation on the same name. */
+export function purchaseOf({ kind, agentId, objectKey }: Pick<Operation, "kind" | "agentId" | "objectKey">): string {
+  return `${kind} ${agentId}/${objectKey}`;
+}
+
 export interface NewOperation {
   readonly kind: OperationKind;
   readonly wallet: Wallet;
@@ -41,7 +46,7 @@ export interface NewOperation {
 }
 
 export interface Operations {
-  /** The open operation of this kind on this name, or the one the key made; else a new one. */
+  /** What the key made, if it is done; the open operation of this kind on this name; the one the key made, opened again; a new one. */
   begin(wanted: NewOperation): { readonly operation: Operation; readonly resumed: boolean };
   find(id: string): Operation | undefined;
   list(options: { readonly openOnly?: boolean; readonly limit: number }): Operation[];
@@ -94,14 +99,21 @@ export function openOperations(db: Database): Operations {
             `The idempotency key was used to ${keyed["kind"]} ${keyed["object_key"]}, not to ${kind} ${objectKey}.`,
             { next: "Use one key per purchase, the same key on every retry of it." },
           );
-        const earlier =
-          keyed ??
+        const open = db.sql
+          .prepare(
+            "SELECT * FROM operations WHERE state = 'open' AND kind = ? AND wallet = ? AND agent_id = ? AND object_key = ?",
+          )
+          .get(kind, wallet, agentId, objectKey);
+        if (keyed?.["state"] === "done") return { operation: operationOf(keyed), resumed: true };
+        if (open !== undefined) return { operation: operationOf(open), resumed: true };
+        if (keyed !== undefined) {
+          // It failed or was cancelled, and is called for again under its key.
+          const id = String(keyed["id"]);
           db.sql
-            .prepare(
-              "SELECT * FROM operations WHERE state = 'open' AND kind = ? AND wallet = ? AND agent_id = ? AND object_key = ?",
-            )
-            .get(kind, wallet, agentId, objectKey);
-        if (earlier !== undefined) return { operation: operationOf(earlier), resumed: true };
+            .prepare("UPDATE operations SET state = 'open', fault = NULL, cancel_requested = 0 WHERE id = ?")
+            .run(id);
+          return { operation: operationOf({ ...keyed, state: "open", fault: null }), resumed: true };
+        }
         const id = `op_${now().toString(36)}_${randomBytes(8).toString("hex")}`;
         db.sql
           .prepare(

@@ -46,6 +46,8 @@ export interface SpendingOptions {
 
 export function openSpending(db: Database, options: SpendingOptions): Spending {
   const { wallet, network, caps } = options;
+  // Two wallets may buy under one name.
+  const own = (purchase: string) => `${wallet} ${purchase}`;
 
   const spentSince = (sinceMs: number): MicroUsdc =>
     db.sql
@@ -55,7 +57,9 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
   const spent = (nowMs: number): Spent => ({ day: spentSince(nowMs - DAY_MS), month: spentSince(nowMs - 30 * DAY_MS) });
 
   const approvalOf = (purchase: string, nowMs: number): SpendAsk | undefined => {
-    const row = db.sql.prepare("SELECT * FROM approvals WHERE purchase = ? AND expires_ms > ?").get(purchase, nowMs);
+    const row = db.sql
+      .prepare("SELECT * FROM approvals WHERE purchase = ? AND expires_ms > ?")
+      .get(own(purchase), nowMs);
     const amount = row === undefined ? undefined : parseMicroUsdc(String(row["amount"]));
     return row === undefined || amount === undefined ? undefined : { amount, payee: String(row["payee"]) as Wallet };
   };
@@ -64,7 +68,7 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
     spent,
 
     live(purchase) {
-      const row = db.sql.prepare("SELECT * FROM payments WHERE purchase = ? AND state = 'signed'").get(purchase);
+      const row = db.sql.prepare("SELECT * FROM payments WHERE purchase = ? AND state = 'signed'").get(own(purchase));
       return row === undefined ? undefined : authorizationOf(row);
     },
 
@@ -85,7 +89,7 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
           )
           .run(
             authorization.nonce,
-            purchase,
+            own(purchase),
             wallet,
             authorization.to,
             network,
@@ -104,19 +108,21 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
         .prepare(
           "INSERT OR REPLACE INTO approvals (purchase, amount, payee, approved_by, expires_ms) VALUES (?, ?, ?, ?, ?)",
         )
-        .run(purchase, ask.amount.toString(), ask.payee, by, nowMs + APPROVAL_TTL_MS);
+        .run(own(purchase), ask.amount.toString(), ask.payee, by, nowMs + APPROVAL_TTL_MS);
     },
 
     approved: approvalOf,
 
     moveApproval(from, to) {
-      db.sql.prepare("UPDATE OR IGNORE approvals SET purchase = ? WHERE purchase = ?").run(to, from);
+      db.sql.prepare("UPDATE OR REPLACE approvals SET purchase = ? WHERE purchase = ?").run(own(to), own(from));
     },
 
     settled(purchase, transId) {
+      // A yes is for one payment.
+      db.sql.prepare("DELETE FROM approvals WHERE purchase = ?").run(own(purchase));
       db.sql
         .prepare("UPDATE payments SET state = 'settled', trans_id = ? WHERE purchase = ? AND state = 'signed'")
-        .run(transId, purchase);
+        .run(transId, own(purchase));
     },
 
     history(limit) {
@@ -125,7 +131,7 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
         .all(wallet, limit)
         .map((row) => ({
           nonce: String(row["nonce"]),
-          purchase: String(row["purchase"]),
+          purchase: String(row["purchase"]).slice(wallet.length + 1),
           amount: String(row["amount"]),
           payee: String(row["payee"]),
           state: String(row["state"]) as PaymentRow["state"],

@@ -146,6 +146,30 @@ describe("one purchase", () => {
     other.close();
   });
 
+  test("refused by the service, is tried again with the same authorization, whichever operation tries", async () => {
+    const { core, store } = await client(
+      {},
+      { answer: ({ nonce }) => (nonce ? problem(402, "payment_invalid") : undefined) },
+    );
+    expect(await refusedBy(store())).toBe("payment_invalid");
+    expect(await refusedBy(store())).toBe("payment_invalid");
+    expect(core.operations.list({ limit: 10 })).toHaveLength(2);
+    expect(signed()).toHaveLength(2);
+    expect(new Set(signed()).size).toBe(1);
+    core.close();
+  });
+
+  test("that failed is opened again under its key, and another use of the key is refused", async () => {
+    const { core } = await client({}, { answer: ({ nonce }) => (nonce ? problem(402, "payment_invalid") : undefined) });
+    const path = join(room, "notes.txt");
+    const keyed = (objectKey: string) => refusedBy(core.store({ path, objectKey, idempotencyKey: "once" }));
+    expect(await keyed("a")).toBe("payment_invalid");
+    expect(await keyed("a")).toBe("payment_invalid");
+    expect(core.operations.list({ limit: 10 })).toHaveLength(1);
+    expect(await keyed("b")).toBe("key_reused");
+    core.close();
+  });
+
   test("is not paid again at another price while the first payment can still be charged", async () => {
     const { core, store } = await client();
     expect(await refusedBy(store())).toBe("storage_unavailable");
