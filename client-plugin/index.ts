@@ -11,6 +11,7 @@ import { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import type { CommandContext, Host, ToolDefinition, ToolHostContext } from "./host.ts";
 import { type RunningProxy, startProxy } from "./proxy/proxy.ts";
+import { keepRenewed } from "./renewals.ts";
 import { jsonSchema } from "./tools/schemas.ts";
 import { runTool, TOOLS, type ToolInfo } from "./tools/tools.ts";
 import { VERSION } from "./version.ts";
@@ -144,6 +145,7 @@ async function chat(
 function registerService(host: Host, load: Load): void {
   let proxy: RunningProxy | undefined;
   let stopping = new AbortController();
+  let stopRenewals = () => {};
   host.registerService({
     id: "mnemospark",
     reload: { configPrefixes: ["plugins.entries.mnemospark"] },
@@ -163,6 +165,7 @@ function registerService(host: Host, load: Load): void {
           serviceHealth?.reportFailure(error);
         }
       }
+      stopRenewals = keepRenewed(core, (sentence) => logger.warn(`mnemospark: ${sentence}`));
       load.background(
         core.resumeAll({
           signal: stopping.signal,
@@ -172,6 +175,7 @@ function registerService(host: Host, load: Load): void {
     },
     async stop() {
       stopping.abort(new Error("the gateway stops"));
+      stopRenewals();
       await proxy?.close();
       proxy = undefined;
     },

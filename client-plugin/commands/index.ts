@@ -5,12 +5,13 @@ import type { Answer, Command, Context } from "./command.ts";
 import { nearest, parse } from "./grammar.ts";
 import { mindingCommands } from "./minding.ts";
 import { readingCommands } from "./reading.ts";
+import { renewingCommands } from "./renewing.ts";
 import { storingCommands } from "./storing.ts";
 import { walletCommands } from "./wallet.ts";
 
 export const GROUPS: Readonly<Record<"wallet" | "cloud", readonly Command[]>> = {
   wallet: walletCommands,
-  cloud: [...storingCommands, ...readingCommands, ...browsingCommands, ...mindingCommands],
+  cloud: [...storingCommands, ...readingCommands, ...renewingCommands, ...browsingCommands, ...mindingCommands],
 };
 
 /** The published client's other names. */

@@ -1,6 +1,7 @@
 /** `cloud` commands about the client itself: how it stands, what it spent, what is under way, what is wrong. */
 import { diagnose } from "../doctor.ts";
 import { Fault } from "../faults.ts";
+import { failedRenewals } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
 import type { Command, Context } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
@@ -44,6 +45,9 @@ const status: Command = {
       `Wallet: ${wallet?.address ?? `none (\`${call("wallet create")}\`)`}${balance === undefined ? "" : `, ${dollars(balance)} USDC`}`,
       `Caps: ${dollars(caps.perCall)} a payment; ${dollars(spent.day)} of ${dollars(caps.perDay)} in 24 hours; ${dollars(spent.month)} of ${dollars(caps.perMonth)} in 30 days`,
       `Service: ${settings.baseUrl} on ${settings.network.label}: ${service}`,
+      ...failedRenewals(core).map(
+        ({ name, fault }) => `⚠️ ${name} could not be renewed: ${fault.message} ${fault.next}`,
+      ),
       ...(open.length === 0 ? ["Nothing is under way."] : [operations(open)]),
       ...[...core.warnings, ...(wallet?.warnings ?? [])].map((warning) => `⚠️ ${warning}`),
     ].join("\n");
@@ -68,6 +72,7 @@ const status: Command = {
           payees: session?.payees() ?? [],
         },
         operations: open.map(view),
+        failedRenewals: failedRenewals(core),
       },
     };
   },

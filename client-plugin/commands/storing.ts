@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { Fault } from "../faults.ts";
 import type { Stored } from "../operations/store.ts";
+import { renewalsOn } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
 import { AGENT, type Answer, type Command, type Context, PUBLISHED } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
@@ -102,6 +103,9 @@ function stored(context: Context, done: Stored): Answer {
     "",
     "To get it back, on this machine or another with this wallet and its keys:",
     fenced(context.call(`cloud download name:${quoted(objectKey)}`)),
+    ...(renewalsOn(context.core)
+      ? [`It is renewed by itself while OpenClaw runs (\`${context.call("cloud renewals off")}\` ends that).`]
+      : []),
     "Thank you for using mnemospark!",
   ];
   return { text: lines.join("\n"), data: { object: done } };
