@@ -264,7 +264,7 @@ export const REFUSALS = {
     retryable: false,
     error: "too_many_requests",
     title: "The included reads of this period are used up",
-    next: "Wait for the next paid period.",
+    next: "Wait for the next paid period, or ask with a wallet proof of version 2: then more is offered for sale.",
   },
   too_many_requests: {
     status: 429,

@@ -90,6 +90,13 @@ export const SETTLE_WAIT_MS = 25_000;
 /** When the wallet's alarm first looks at a payment that nobody finished: after any request that could still be waiting. */
 export const SETTLE_REVIEW_AFTER_MS = 35_000;
 
+/** Reads beyond the allowance are sold by the pack, which is good for this long. */
+export const PACK_HOURS = 24;
+/** List calls in a pack: as many as one object brings. */
+export const PACK_LISTS = 200;
+/** How often a paid download whose reply was lost is answered again: a URL opens as often as one likes anyway, while it lives. */
+export const PACK_REPLAYS_MAX = 5;
+
 /** Presigned PUT: long enough for one attempt, short enough to die before it matters; re-issued on request. */
 export const UPLOAD_URL_TTL_S = 900;
 export const DOWNLOAD_URL_TTL_DEFAULT_S = 300;

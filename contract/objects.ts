@@ -67,6 +67,9 @@ export const ListReply = z.object({
   /** List calls left, and until when; absent where the answer was free. */
   lists_left: z.number().optional(),
   allowance_until: z.string().optional(),
+  /** What is left of a pack that was bought beyond the allowance. */
+  pack_lists_left: z.number().optional(),
+  pack_until: z.string().optional(),
 });
 export type ListReply = z.infer<typeof ListReply>;
 
@@ -108,6 +111,9 @@ export const DownloadReply = z.object({
   download_bytes_left: z.number(),
   /** When the next paid period begins, with an allowance of its own. */
   allowance_until: z.string(),
+  /** What is left of a pack that was bought beyond the allowance. */
+  pack_bytes_left: z.number().optional(),
+  pack_until: z.string().optional(),
 });
 export type DownloadReply = z.infer<typeof DownloadReply>;
 

@@ -63,6 +63,8 @@ interface Operation {
   /** Any one of these; none where the route is open. */
   readonly by: readonly Means[];
   readonly paid?: true;
+  /** Free within an allowance; beyond it more is sold, to whoever has a wallet proof beside the payment. */
+  readonly soldBeyond?: true;
   /** Paid, but not done: what to send again. */
   readonly unfinished?: z.ZodType;
 }
@@ -143,6 +145,7 @@ export const OPERATIONS: readonly Operation[] = [
     request: ListRequest,
     reply: z.union([ListReply, StatReply]),
     by: ["proof", "siwx", "session"],
+    soldBeyond: true,
   },
   {
     methods: ["get", "post"],
@@ -151,6 +154,7 @@ export const OPERATIONS: readonly Operation[] = [
     request: DownloadRequest,
     reply: DownloadReply,
     by: ["proof", "siwx", "session"],
+    soldBeyond: true,
   },
   {
     methods: ["post", "delete"],
@@ -266,7 +270,7 @@ export function openapiDocument(publicUrl: string, offer: Requirements) {
 }
 
 function describe(operation: Operation, method: string, offer: Requirements): object {
-  const { path, summary, request, reply, by, paid, unfinished } = operation;
+  const { path, summary, request, reply, by, paid, soldBeyond, unfinished } = operation;
   const inQuery = method === "get" || method === "delete";
   const problem = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };
   return {
@@ -277,7 +281,7 @@ function describe(operation: Operation, method: string, offer: Requirements): ob
     security: by.map((means) => ({ [means]: [] })),
     responses: {
       200: { description: "Done", ...(reply ? { content: json(replySchema(reply)) } : {}) },
-      ...(paid
+      ...(paid || soldBeyond
         ? {
             202: {
               description: "The payment is under way; do not pay again",

@@ -2,7 +2,10 @@
 import { type Refusal, refuse } from "#contract/errors";
 import { bytesUsed, debitOf, periodEndMs } from "#rules/allowance";
 import { type AskedRange, type ByteSpan, spanOf } from "#rules/range";
+import type { PaymentRecord } from "./ledger.ts";
 import type { Order } from "./orders.ts";
+import { type Pack, packNow, paidFor, rememberServed, servedBefore, takeFrom } from "./packs.ts";
+import type { ClaimKey } from "./ports.ts";
 import type { ProofUse } from "./proofs.ts";
 import { type Leased, type StoredContent, statObject } from "./reads.ts";
 import type { Tx } from "./tx.ts";
@@ -12,10 +15,30 @@ export interface DownloadAsk {
   readonly objectKey: string;
   /** The whole object without it. */
   readonly range: AskedRange | undefined;
-  readonly expiresInS: number;
+  /** Of a payment that came along, whether or not it is known. */
+  readonly claimKey?: ClaimKey | undefined;
 }
 
-export type Taken = ({ ok: true; span: ByteSpan | undefined } & Leased & { content: StoredContent }) | Refusal;
+export type Taken =
+  | ({
+      ok: true;
+      span: ByteSpan | undefined;
+      /** Of the payment that came along, where it bought this. */
+      paidBy: PaymentRecord | undefined;
+      pack: Pack | undefined;
+    } & Leased & { content: StoredContent })
+  | BeyondDownload
+  | Refusal;
+
+/** The allowance and the pack together are not enough: what could be sold. */
+export interface BeyondDownload extends Refusal {
+  readonly beyond: {
+    readonly orderId: string;
+    readonly region: string;
+    readonly sizeBytes: number;
+    readonly wanted: number;
+  };
+}
 
 export function takeDownload(tx: Tx, proof: ProofUse | undefined, ask: DownloadAsk): Taken {
   const found = statObject(tx, ask.agentId, ask.objectKey);
@@ -29,16 +52,25 @@ export function takeDownload(tx: Tx, proof: ProofUse | undefined, ask: DownloadA
     });
   const bytes = span ? span.last - span.first + 1 : content.lengthBytes;
   const what = `${order.orderId}.${content.plan} ${span?.first ?? 0}+${bytes}`;
-  if (!debitedBefore(tx, proof, what)) {
+  const given = debitedBefore(tx, proof, what) || servedBefore(tx, ask.claimKey, what);
+  if (!given) {
     const left = found.allowance.bytesLeft - debitOf(bytes);
-    if (left < 0) return used(found, bytes, tx.nowMs);
-    debit(tx, order, debitOf(bytes));
+    const pack = left < 0 ? packNow(tx, "download", order.orderId) : undefined;
+    if (left < 0 && (pack?.left ?? 0) < -left) {
+      const { orderId, region } = order;
+      const beyond = { orderId, region, sizeBytes: content.lengthBytes, wanted: -left };
+      return { ...used(found, bytes, tx.nowMs), beyond };
+    }
+    debit(tx, order, debitOf(bytes) + Math.min(0, left));
+    if (pack) takeFrom(tx, pack, -left);
     if (proof) tx.run("UPDATE proofs SET debited = ? WHERE nonce = ?", what, proof.nonce);
-    tx.record("download.taken", { order_id: order.orderId, bytes, left });
+    rememberServed(tx, ask.claimKey, what);
+    tx.record("download.taken", { order_id: order.orderId, bytes, left: Math.max(0, left) });
   }
   const after = statObject(tx, ask.agentId, ask.objectKey);
   if (!after.ok) return after;
-  return { ...after, content, span };
+  const pack = packNow(tx, "download", order.orderId);
+  return { ...after, content, span, pack, paidBy: paidFor(tx, ask.claimKey, "download", order.orderId) };
 }
 
 /** A reply that was lost is asked for again with the same proof, and then debits nothing. */

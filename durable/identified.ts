@@ -7,6 +7,7 @@ import { refuse } from "#contract/errors";
 import type { Purchase } from "./catalogue.ts";
 import { type KeyUse, orderOfIdentifier, rememberOrder, rememberPeriod, underKey } from "./keys.ts";
 import { type Claim, findPayment, paymentOf } from "./ledger.ts";
+import { packOfIdentifier } from "./packs.ts";
 import { beginPayment } from "./payments.ts";
 import type { Begun } from "./purposes.ts";
 import type { Tx } from "./tx.ts";
@@ -28,15 +29,17 @@ export function beginKeyed(
 function beginIdentified(tx: Tx, claim: Claim, purchase: Purchase, identifier: KeyUse | undefined): Begun {
   if (!identifier) return beginPayment(tx, claim, purchase);
   // Which period an identifier means was looked up before the price was made (renewing.ts).
-  const before = () => ("renewal" in purchase ? undefined : madeBefore(tx, claim, identifier));
+  const before = () => ("renewal" in purchase ? undefined : madeBefore(tx, claim, purchase, identifier));
   const begun = underKey(tx, identifier, () => before() ?? beginPayment(tx, claim, purchase));
-  if (begun.ok && begun.order) rememberOrder(tx, identifier, begun.order.orderId);
+  if (begun.ok && "pack" in purchase) rememberOrder(tx, identifier, begun.payment.claimKey);
+  else if (begun.ok && begun.order) rememberOrder(tx, identifier, begun.order.orderId);
   return begun;
 }
 
 /** Undefined where the ordinary way has to decide: a claim known already, one that pays nothing, an order still being paid. */
-function madeBefore(tx: Tx, claim: Claim, identifier: KeyUse): Begun | undefined {
+function madeBefore(tx: Tx, claim: Claim, purchase: Purchase, identifier: KeyUse): Begun | undefined {
   if (claim.fault || findPayment(tx, claim.claimKey)) return undefined;
+  if ("pack" in purchase) return packOfIdentifier(tx, identifier);
   const order = orderOfIdentifier(tx, identifier);
   if (!order || order.state === "paying") return undefined;
   if (order.state === "ended")

@@ -71,6 +71,11 @@ export function orderOfIdentifier(tx: Tx, use: KeyUse): Order | undefined {
   return CAME_TO_NOTHING.includes(order?.ended ?? "") ? undefined : order;
 }
 
+/** Whatever this identifier has made: an order's id, or a pack's claim. */
+export function orderMade(tx: Tx, use: KeyUse): string | undefined {
+  return rowOf(tx, use)?.order_id ?? undefined;
+}
+
 export function rememberOrder(tx: Tx, use: KeyUse, orderId: string): void {
   tx.run("UPDATE idempotency SET order_id = ? WHERE route = ? AND key = ?", orderId, use.route, use.key);
 }

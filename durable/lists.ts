@@ -5,8 +5,11 @@
  */
 import { type Refusal, refuse } from "#contract/errors";
 import { INCLUDED_LISTS, S3_CALLS_PER_LIST_MAX } from "#contract/limits";
+import type { PaymentRecord } from "./ledger.ts";
 import { countLive } from "./orders.ts";
+import { type Pack, packNow, paidFor, takeFrom } from "./packs.ts";
 import { readyBuckets } from "./plans.ts";
+import type { ClaimKey } from "./ports.ts";
 import type { ProofUse } from "./proofs.ts";
 import { type Leased, type LeaseRow, leasedOf, SELECT_LEASES } from "./reads.ts";
 import { DAY_MS } from "./rules/calendar.ts";
@@ -37,6 +40,14 @@ export interface ListTaken {
   readonly sections: Section[];
   /** Undefined where the answer was free. */
   readonly left: { readonly lists: number; readonly untilMs: number } | undefined;
+  /** Of the payment that came along, where it bought a pack. */
+  readonly paidBy: PaymentRecord | undefined;
+  readonly pack: Pack | undefined;
+}
+
+/** The month and the pack are used up: another pack could be sold. */
+export interface BeyondLists extends Refusal {
+  readonly beyond: { readonly wanted: number };
 }
 
 /** The same month as a period's, counted from the first call after the last one's end. */
@@ -48,25 +59,41 @@ export function takeList(
   proof: ProofUse | undefined,
   scope: ListScope,
   from: Cursor | undefined,
-): ListTaken | Refusal {
+  claimKey?: ClaimKey | undefined,
+): ListTaken | BeyondLists {
   const live = countLive(tx);
-  if (live === 0) return { ok: true, sections: [], left: undefined };
+  if (live === 0) return { ok: true, sections: [], left: undefined, paidBy: undefined, pack: undefined };
   const sections = sectionsOf(tx, scope, from);
   const sinceMs = Number(readMeta(tx, "lists_since_ms") ?? "0");
   const fresh = tx.nowMs - sinceMs >= LIST_MONTH_MS;
   const used = fresh ? 0 : Number(readMeta(tx, "lists_used") ?? "0");
   const included = INCLUDED_LISTS * live;
   const untilMs = (fresh ? tx.nowMs : sinceMs) + LIST_MONTH_MS;
-  if (debitedBefore(tx, proof)) return { ok: true, sections, left: { lists: Math.max(0, included - used), untilMs } };
-  if (used >= included)
-    return refuse("allowance_used", `the ${included} list calls of this month are used up`, {
-      facts: { lists_left: 0, allowance_until: new Date(untilMs).toISOString() },
-      retryAfterS: Math.ceil((untilMs - tx.nowMs) / 1000),
-    });
+  const taken = (lists: number): ListTaken => ({
+    ok: true,
+    sections,
+    left: { lists, untilMs },
+    pack: packNow(tx, "list", ""),
+    paidBy: paidFor(tx, claimKey, "list", ""),
+  });
+  if (debitedBefore(tx, proof)) return taken(Math.max(0, included - used));
+  const pack = used >= included ? packNow(tx, "list", "") : undefined;
+  if (used >= included && !pack) return { ...usedUp(included, untilMs, tx.nowMs), beyond: { wanted: 1 } };
+  if (proof) tx.run("UPDATE proofs SET debited = 'list' WHERE nonce = ?", proof.nonce);
+  if (pack) {
+    takeFrom(tx, pack, 1);
+    return taken(0);
+  }
   if (fresh) writeMeta(tx, "lists_since_ms", String(tx.nowMs));
   writeMeta(tx, "lists_used", String(used + 1));
-  if (proof) tx.run("UPDATE proofs SET debited = 'list' WHERE nonce = ?", proof.nonce);
-  return { ok: true, sections, left: { lists: included - used - 1, untilMs } };
+  return taken(included - used - 1);
+}
+
+function usedUp(included: number, untilMs: number, nowMs: number): Refusal {
+  return refuse("allowance_used", `the ${included} list calls of this month are used up`, {
+    facts: { lists_left: 0, allowance_until: new Date(untilMs).toISOString() },
+    retryAfterS: Math.ceil((untilMs - nowMs) / 1000),
+  });
 }
 
 function debitedBefore(tx: Tx, proof: ProofUse | undefined): boolean {

@@ -144,6 +144,14 @@ const WALLET_MIGRATIONS: readonly string[] = [
   -- The store that holds the bucket; a region may move to another.
   ALTER TABLE buckets ADD COLUMN store TEXT NOT NULL DEFAULT 's3';
   `,
+  `
+  -- Reads beyond the allowance (packs.ts): bytes of one order's object, or list calls of the wallet (order_id is empty).
+  CREATE TABLE packs (
+    claim_key TEXT PRIMARY KEY, kind TEXT NOT NULL, order_id TEXT NOT NULL, amount TEXT NOT NULL, units_left INTEGER NOT NULL,
+    state TEXT NOT NULL, until_ms INTEGER, served TEXT, replays INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+  CREATE INDEX packs_by_purchase ON packs (kind, order_id);
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

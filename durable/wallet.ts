@@ -10,7 +10,8 @@ import { type BrowserStep, browse } from "./browser.ts";
 import { offerOf, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
-import { type DownloadAsk, takeDownload } from "./downloads.ts";
+import { beginDelete, type Deleting } from "./deletes.ts";
+import { type DownloadAsk, type Taken, takeDownload } from "./downloads.ts";
 import { dueEmptied, type Emptied, finishEmptied } from "./emptied.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { beginKeyed } from "./identified.ts";
@@ -18,7 +19,7 @@ import { type KeyUse, underKey } from "./keys.ts";
 import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
-import { findLive, findOrder, largestRoom, move, type Order, rename } from "./orders.ts";
+import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
 import type { Pin } from "./pins.ts";
@@ -27,14 +28,11 @@ import {
   type Asker,
   type BucketTry,
   type Content,
-  discard,
   dueErasures,
   finishBucket,
   finishErasure,
   hasBucket,
   type Plan,
-  placeOf,
-  plansOf,
 } from "./plans.ts";
 import type {
   Chain,
@@ -245,8 +243,8 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? statObject(tx, agentId, objectKey));
   }
 
-  takeList(proof: ProofUse | undefined, scope: ListScope, from: Cursor | undefined) {
-    return this.#transact((tx) => bindProof(tx, proof) ?? takeList(tx, proof, scope, from));
+  takeList(proof: ProofUse | undefined, scope: ListScope, from: Cursor | undefined, claimKey?: ClaimKey) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? takeList(tx, proof, scope, from, claimKey));
   }
 
   leasesIn(section: Section, after: string, until: string | undefined, atMost: number) {
@@ -257,25 +255,12 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => noteStrays(tx, keys));
   }
 
-  takeDownload(proof: ProofUse | undefined, ask: DownloadAsk) {
+  takeDownload(proof: ProofUse | undefined, ask: DownloadAsk): Taken {
     return this.#transact((tx) => bindProof(tx, proof) ?? takeDownload(tx, proof, ask));
   }
 
-  /** Tombstone first: the name is free and nothing resurrects, whatever becomes of the erasing. */
-  beginDelete(proof: ProofUse | undefined, agentId: string, objectKey: string) {
-    return this.#transact((tx) => {
-      const refused = bindProof(tx, proof);
-      if (refused) return refused;
-      const order = findLive(tx, agentId, objectKey);
-      if (!order)
-        return refuse("object_not_found", `no object is named ${JSON.stringify(objectKey)} for agent ${agentId}`);
-      const plans = plansOf(tx, order.orderId).filter((plan) => plan.state !== "gone");
-      const moved = move(tx, order, "deleted", { ended: "deleted" });
-      if (!moved.ok) return moved;
-      for (const plan of plans) discard(tx, order, plan);
-      const places = plans.flatMap((plan) => placeOf(order, plan) ?? []);
-      return { ok: true as const, order: moved.order, places };
-    });
+  beginDelete(proof: ProofUse | undefined, agentId: string, objectKey: string): Deleting {
+    return this.#transact((tx) => bindProof(tx, proof) ?? beginDelete(tx, agentId, objectKey));
   }
 
   finishErase(key: string, erased: boolean): void {

@@ -32,7 +32,8 @@ export function bytesLeft(reads: Reads, nowMs: number): number {
 }
 
 export function bytesUsed(reads: Reads, nowMs: number): number {
-  const samePeriod = reads.readPeriodMs === undefined || reads.readPeriodMs === periodEndMs(reads.paidThroughMs, nowMs);
+  // A period that ends earlier than the one debited is that one, shortened by a reorg: its reads stay used.
+  const samePeriod = reads.readPeriodMs === undefined || reads.readPeriodMs >= periodEndMs(reads.paidThroughMs, nowMs);
   return samePeriod ? reads.readBytes : 0;
 }
 

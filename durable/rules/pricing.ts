@@ -62,16 +62,34 @@ export function priceOfPeriod(sizeBytes: bigint, rates: RegionRates, policy: Pri
   const storage = tiered(sizeBytes, rates.storageGbMonth) * THOUSAND;
   const egress = tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb) * THOUSAND;
   const requests = (WRITES * pico(rates.writePer1000) + READS * pico(rates.readPer1000)) * GB;
+  return marked({ storage, egress, requests }, policy);
+}
+
+/** One more download of so many bytes. */
+export function priceOfDownload(sizeBytes: bigint, rates: RegionRates, policy: PricePolicy): Price {
+  const egress = tiered(sizeBytes, rates.egressGb) * THOUSAND;
+  return marked({ storage: 0n, egress, requests: pico(rates.readPer1000) * GB }, policy);
+}
+
+/** So many list calls more; S3 asks a write's price for a list. */
+export function priceOfLists(calls: bigint, rates: RegionRates, policy: PricePolicy): Price {
+  return marked({ storage: 0n, egress: 0n, requests: calls * pico(rates.writePer1000) * GB }, policy);
+}
+
+/** Pico-dollars over the common denominator. */
+type Cost = { readonly storage: bigint; readonly egress: bigint; readonly requests: bigint };
+
+function marked({ storage, egress, requests }: Cost, policy: PricePolicy): Price {
   const cost = storage + egress + requests;
-  const marked = divCeil(cost * (100n + policy.markupPercent), 100n * UNIT * PICO_PER_MICRO);
-  const total = marked > policy.minimum ? marked : policy.minimum;
+  const price = divCeil(cost * (100n + policy.markupPercent), 100n * UNIT * PICO_PER_MICRO);
+  const total = price > policy.minimum ? price : policy.minimum;
   const parts = { storage: toMicro(storage), egress: toMicro(egress), requests: toMicro(requests) };
   return {
     ...parts,
     // The remainder, so that the parts always add up to the total a person is asked for.
     markup: total - parts.storage - parts.egress - parts.requests,
     total,
-    minimumApplied: marked < policy.minimum,
+    minimumApplied: price < policy.minimum,
   };
 }
 

@@ -114,7 +114,7 @@ describe("a proof's nonce", () => {
       await object.beginConfirm(replayed, ref),
       await object.stat(replayed, "main", "x"),
       await object.takeList(replayed, { agentId: undefined, region: undefined, prefix: "" }, undefined),
-      await object.takeDownload(replayed, { agentId: "main", objectKey: "x", range: undefined, expiresInS: 60 }),
+      await object.takeDownload(replayed, { agentId: "main", objectKey: "x", range: undefined }),
       await object.beginDelete(replayed, "main", "x"),
     ];
     for (const answer of answers) expect(answer).toMatchObject({ ok: false, code: "proof_replayed" });

@@ -31,7 +31,6 @@ function take(wallet: Wallet, over: Partial<DownloadAsk> = {}, proof?: ProofUse)
     agentId: "main",
     objectKey: NAME,
     range: undefined,
-    expiresInS: 60,
     ...over,
   });
 }

@@ -179,7 +179,6 @@ describe("a renewal", () => {
         agentId: "main",
         objectKey: "letters.tar",
         range: undefined,
-        expiresInS: 60,
       });
     for (const left of [2, 1, 0]) expect(await take()).toMatchObject({ allowance: { downloadsLeft: left } });
     await renew(wallet, orderId, 1);

@@ -11,6 +11,7 @@ import { crash } from "./suite/crash.ts";
 import { inlineUploads } from "./suite/inline.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
+import { packs } from "./suite/packs.ts";
 import { parts } from "./suite/parts.ts";
 import { reads } from "./suite/reads.ts";
 import { refusals } from "./suite/refusals.ts";
@@ -25,7 +26,7 @@ function raise(sentence: string): never {
 }
 
 beforeAll(async () => {
-  started = await startLive({ wallets: 72 });
+  started = await startLive({ wallets: 84 });
 });
 afterAll(() => started?.stop());
 
@@ -37,6 +38,7 @@ bytes(live);
 inlineUploads(live);
 publishedApi(live);
 reads(live);
+packs(live);
 parts(live);
 browser(live);
 refusals(live);

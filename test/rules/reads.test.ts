@@ -62,6 +62,7 @@ describe("the allowance", () => {
   it("never falls below nothing, and what was used counts in its own period only", () => {
     expect(bytesLeft(reads(9_000_000, T0 + PERIOD_MS), T0)).toBe(0);
     expect(bytesLeft(reads(9_000_000, T0), T0)).toBe(3_000_000);
+    expect(bytesLeft(reads(2_000_000, T0 + PERIOD_MS + 5), T0)).toBe(1_000_000);
     expect(bytesUsed(reads(5, undefined), T0)).toBe(5);
     expect(debitOf(1)).toBe(DOWNLOAD_DEBIT_BYTES_MIN);
     expect(debitOf(5_000)).toBe(5_000);

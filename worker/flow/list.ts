@@ -6,14 +6,16 @@
 
 import { base64ToJson, jsonToBase64 } from "#contract/base64";
 import { type Refusal, refuse } from "#contract/errors";
-import { S3_CALLS_PER_LIST_MAX, S3_LOOKS_PER_LIST_MAX } from "#contract/limits";
+import { PACK_LISTS, S3_CALLS_PER_LIST_MAX, S3_LOOKS_PER_LIST_MAX } from "#contract/limits";
 import { type ListedObject, type ListReply, ListRequest } from "#contract/objects";
 import { bucketName, isAgentId, type Wallet } from "#contract/wallet";
-import type { Cursor, ListTaken, Section } from "../../durable/lists.ts";
+import { priceOfLists } from "#rules/pricing";
+import type { BeyondLists, Cursor, ListTaken, Section } from "../../durable/lists.ts";
 import type { StoredEntry } from "../../durable/ports.ts";
 import type { Leased } from "../../durable/reads.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified, READERS } from "./identity.ts";
+import { withPack } from "./pack.ts";
 import type { Ports } from "./ports.ts";
 import { listed, look, nextAmounts, plansPrefix, stat } from "./stat.ts";
 
@@ -32,18 +34,28 @@ export async function list(ports: Ports, call: Call): Promise<Outcome> {
   if (cursor && region !== undefined && cursor.region !== region)
     return refuse("malformed", `continuation_token: it continues in ${cursor.region}, the request asks for ${region}`);
   const agentId = value.agent_id === "*" ? undefined : value.agent_id;
-  const taken = await ports
-    .wallet(who.wallet)
-    .takeList(who.proof, { agentId, region, prefix: value.prefix ?? "" }, cursor);
-  if (!taken.ok) return taken;
+  const scope = { agentId, region, prefix: value.prefix ?? "" };
+  const bought = await withPack(ports, call, who, {
+    take: (claimKey) => ports.wallet(who.wallet).takeList(who.proof, scope, cursor, claimKey),
+    sale: ({ wanted }: BeyondLists["beyond"]) => ({
+      pack: { kind: "list", orderId: "", units: PACK_LISTS, wanted },
+      region: ports.policy.defaultRegion,
+      price: (rates, policy) => priceOfLists(BigInt(PACK_LISTS), rates, policy),
+      what: `${PACK_LISTS} more list calls`,
+      fields: { lists: String(PACK_LISTS) },
+    }),
+  });
+  if (!bought.ok) return bought.outcome;
+  const { taken, headers } = bought;
   const page = await pageOf(ports, who.wallet, taken.sections, cursor, value.max_keys);
-  if (!page.ok) return page;
+  // The call is paid for all the same; the same request again costs nothing more.
+  if (!page.ok) return { ...page, headers };
   const { defaultRegion } = ports.policy;
   const bucket = taken.sections[0]?.bucket ?? bucketName(who.wallet, region ?? defaultRegion, defaultRegion);
-  return answer(replyOf(bucket, page, taken.left));
+  return answer(replyOf(bucket, page, taken), headers);
 }
 
-function replyOf(bucket: string, { objects, next }: Page, left: ListTaken["left"]): ListReply {
+function replyOf(bucket: string, { objects, next }: Page, { left, pack }: ListTaken): ListReply {
   return {
     success: true,
     list_mode: true,
@@ -52,6 +64,7 @@ function replyOf(bucket: string, { objects, next }: Page, left: ListTaken["left"
     is_truncated: next !== undefined,
     next_continuation_token: next === undefined ? null : jsonToBase64(next),
     ...(left ? { lists_left: left.lists, allowance_until: new Date(left.untilMs).toISOString() } : {}),
+    ...(pack ? { pack_lists_left: pack.left, pack_until: new Date(pack.untilMs).toISOString() } : {}),
   };
 }
 

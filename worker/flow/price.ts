@@ -3,7 +3,7 @@ import type { PriceParts } from "#contract/api";
 import { type Refusal, refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
 import type { RateCard, RegionRates } from "#contract/rates";
-import { type Price, priceOfPeriod } from "#rules/pricing";
+import { type Price, type PricePolicy, priceOfPeriod } from "#rules/pricing";
 import type { CardsNow } from "../../durable/ports.ts";
 import type { Ports } from "./ports.ts";
 
@@ -18,12 +18,21 @@ export interface PricedNow extends Priced {
   readonly honoured: readonly Priced[];
 }
 
-export async function priceNow(ports: Ports, region: string, sizeBytes: number): Promise<PricedNow | Refusal> {
+export function priceNow(ports: Ports, region: string, sizeBytes: number): Promise<PricedNow | Refusal> {
+  return pricedBy(ports, region, (rates, policy) => priceOfPeriod(BigInt(sizeBytes), rates, policy));
+}
+
+/** By any rule: the same cards are honoured for whatever is sold. */
+export async function pricedBy(
+  ports: Ports,
+  region: string,
+  rule: (rates: RegionRates, policy: PricePolicy) => Price,
+): Promise<PricedNow | Refusal> {
   const by = await ratesFor(ports, region);
   if (!by.ok) return by;
   const priced = (rates: RegionRates, card: RateCard): Priced => {
     const { markupPercent, priceMinimum: minimum } = ports.policy;
-    return { price: priceOfPeriod(BigInt(sizeBytes), rates, { markupPercent, minimum }), card: card.version };
+    return { price: rule(rates, { markupPercent, minimum }), card: card.version };
   };
   const honoured = by.honoured.flatMap((card) => {
     const rates = card.regions[region];
