@@ -4,15 +4,15 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { takePort } from "../stack/ports.ts";
+import { freePort } from "../openclaw/gateway.ts";
 import { type CronJob, jobsIn } from "./openclaw.ts";
 
 /** npm's `mnemospark@2026.4.13`, with its integrity in the lockfile. */
-const CLI = fileURLToPath(new URL("../../node_modules/mnemospark-published/dist/cli.js", import.meta.url).href);
+export const CLI = fileURLToPath(new URL("../../node_modules/mnemospark-published/dist/cli.js", import.meta.url).href);
 const OPENCLAW = fileURLToPath(new URL("./openclaw.ts", import.meta.url).href);
 
 export interface Printed {
@@ -41,19 +41,12 @@ export interface Place {
   readonly mainnet: { readonly proxyUrl: string; readonly certificate: string };
 }
 
-export async function startOldClient({ home, edge, privateKey, mainnet }: Place): Promise<OldClient> {
-  const port = await takePort("edge", 0);
-  const bin = join(home, "bin");
-  mkdirSync(bin, { recursive: true });
-  const crontab = join(home, "crontab.json");
+/** All it is told, by the variables that it and Node have for that. `cron` jobs run by this Node. */
+export function environment({ home, edge, privateKey, mainnet }: Place, port: number): Record<string, string> {
   const certificate = join(home, "mainnet.pem");
   writeFileSync(certificate, mainnet.certificate);
-  const quoted = [process.execPath, OPENCLAW, crontab].map((word) => `'${word}'`).join(" ");
-  writeFileSync(join(bin, "openclaw"), `#!/bin/sh\nexec ${quoted} "$@"\n`);
-  chmodSync(join(bin, "openclaw"), 0o755);
-  const env = {
+  return {
     HOME: home,
-    PATH: `${bin}:/usr/bin:/bin`,
     MNEMOSPARK_BACKEND_API_BASE_URL: edge,
     MNEMOSPARK_PROXY_PORT: String(port),
     MNEMOSPARK_WALLET_KEY: privateKey,
@@ -64,31 +57,42 @@ export async function startOldClient({ home, edge, privateKey, mainnet }: Place)
     HTTPS_PROXY: mainnet.proxyUrl,
     NO_PROXY: "127.0.0.1,localhost",
   };
+}
+
+export async function startOldClient(place: Place): Promise<OldClient> {
+  const { home } = place;
+  const port = await freePort();
+  const bin = join(home, "bin");
+  mkdirSync(bin, { recursive: true });
+  const crontab = join(home, "crontab.json");
+  const quoted = [process.execPath, OPENCLAW, crontab].map((word) => `'${word}'`).join(" ");
+  writeFileSync(join(bin, "openclaw"), `#!/bin/sh\nexec ${quoted} "$@"\n`);
+  chmodSync(join(bin, "openclaw"), 0o755);
+  const env = { ...environment(place, port), PATH: `${bin}:/usr/bin:/bin` };
   const proxy = spawn(process.execPath, [CLI, "proxy", "start"], { env, cwd: home });
   const printed = gather(proxy);
   const base = `http://127.0.0.1:${port}`;
   await answering(base, proxy, printed);
-  const ended = async (child: ChildProcess): Promise<Printed> => {
-    const text = gather(child);
-    const [code] = (await once(child, "close")) as [number | null];
-    return { code, text: text() };
-  };
   return {
     home,
     proxy: base,
-    run: (line, more = {}) =>
-      ended(spawn(process.execPath, [CLI, ...line.split(" ")], { env: { ...env, ...more }, cwd: home })),
-    obey: ({ payload }) => {
-      const command = payload.message.replace(/^Command: /, "");
-      return ended(spawn("/bin/sh", ["-c", command], { env, cwd: home }));
-    },
+    run: (line, more = {}) => ended(process.execPath, [CLI, ...line.split(" ")], { ...env, ...more }),
+    obey: ({ payload }) => ended("/bin/sh", ["-c", payload.message.replace(/^Command: /, "")], env),
     cron: () => jobsIn(crontab),
     log: printed,
     stop: async () => {
-      proxy.kill("SIGTERM");
-      if (proxy.exitCode === null) await once(proxy, "close");
+      const closed = once(proxy, "close");
+      if (proxy.kill("SIGTERM")) await closed;
     },
   };
+}
+
+/** Runs a command to its end. */
+export async function ended(command: string, args: readonly string[], env: Record<string, string>): Promise<Printed> {
+  const child = spawn(command, args, { env, cwd: env["HOME"] });
+  const text = gather(child);
+  const [code] = (await once(child, "close")) as [number | null];
+  return { code, text: text() };
 }
 
 function gather(child: ChildProcess): () => string {
@@ -115,4 +119,9 @@ export function said(text: string, name: string): string {
   return value;
 }
 
-export const readBytes = (file: string): Buffer => readFileSync(file);
+/** Where a download says that it has put the archive. */
+export function archiveOf(text: string): string {
+  const file = text.trim().split(" downloaded to ")[1];
+  if (file === undefined) throw new Error(`nothing was downloaded:\n${text}`);
+  return file;
+}

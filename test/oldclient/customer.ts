@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Buyer, Live } from "../live/stack.ts";
-import { type OldClient, type Printed, said, startOldClient } from "./client.ts";
+import { archiveOf, type OldClient, type Printed, said, startOldClient } from "./client.ts";
 import type { Mainnet } from "./mainnet.ts";
 import { startTap, type Tap } from "./tap.ts";
 
@@ -74,8 +74,7 @@ export async function newCustomer(live: Live, mainnet: Mainnet, account: Buyer):
       return tap.of("/storage/ls").at(-1)?.answered ?? {};
     },
     fetched: async ({ objectId }) => {
-      const text = await must(`cloud download ${wallet} object-key:${objectId}`);
-      const file = text.trim().split(" downloaded to ")[1] ?? "";
+      const file = archiveOf(await must(`cloud download ${wallet} object-key:${objectId}`));
       return createHash("sha256").update(readFileSync(file)).digest("hex");
     },
     stop: async () => {

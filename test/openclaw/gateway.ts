@@ -16,6 +16,12 @@ export interface GatewayOptions {
   readonly plugin: Readonly<Record<string, unknown>>;
   /** The scripted model's port. */
   readonly modelPort: number;
+  /** Agents of the roster, where a plugin wants others than the one that is there by itself. */
+  readonly agents?: readonly object[];
+  /** Folders of plugins that are run from where they are. */
+  readonly load?: readonly string[];
+  /** For the gateway, its plugins and its command line. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export interface Ran {
@@ -34,6 +40,7 @@ export class Gateway {
   readonly state: string;
   readonly workspace: string;
   readonly #openclaw: string;
+  readonly #options: GatewayOptions;
   readonly #token = randomBytes(24).toString("hex");
   #port = 0;
   #process: ChildProcess | undefined;
@@ -46,6 +53,7 @@ export class Gateway {
     this.state = join(options.home, ".openclaw");
     this.workspace = join(options.home, "workspace");
     this.#openclaw = options.openclaw;
+    this.#options = options;
   }
 
   static async create(options: GatewayOptions): Promise<Gateway> {
@@ -70,6 +78,7 @@ export class Gateway {
       input: ["text"],
       reasoning: false,
     };
+    const { agents, load } = this.#options;
     const config = {
       gateway: {
         mode: "local",
@@ -92,11 +101,15 @@ export class Gateway {
           },
         },
       },
-      agents: { defaults: { workspace: this.workspace, skipBootstrap: true, model: { primary: "fake/fake-1" } } },
+      agents: {
+        defaults: { workspace: this.workspace, skipBootstrap: true, model: { primary: "fake/fake-1" } },
+        ...(agents === undefined ? {} : { list: agents }),
+      },
       tools: { toolSearch: false, alsoAllow: ["mnemospark_delete"] },
       plugins: {
         allow: ["mnemospark"],
         slots: { memory: "none" },
+        ...(load === undefined ? {} : { load: { paths: load } }),
         entries: { mnemospark: { enabled: true, config: plugin } },
       },
     };
@@ -129,6 +142,7 @@ export class Gateway {
       // The package brings all it needs: nothing may be fetched to install it.
       npm_config_offline: "true",
       npm_config_update_notifier: "false",
+      ...this.#options.variables,
     };
   }
 
