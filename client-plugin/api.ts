@@ -3,7 +3,7 @@
  * a version-2 proof, pays a 402 only through the payer it was given, and never pays while an outcome is open.
  * No `node:` imports, so it runs wherever `fetch` does.
  */
-import type * as z from "zod";
+import * as z from "zod";
 import {
   ConfirmReply,
   type ConfirmRequest,
@@ -27,6 +27,7 @@ import {
 } from "#contract/objects";
 import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
 import { PaymentReply, PendingReply, SettleReply, type SettleRequest } from "#contract/settling";
+import { PartsReply, type PartsRequest } from "#contract/upload";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
 import { type Held, type Payer, PaymentRefused } from "./pay.ts";
@@ -41,7 +42,15 @@ export interface ApiOptions {
   readonly fetch?: typeof fetch;
   /** Between two questions about an open payment, and how often it is asked. */
   readonly pendingTriesMax?: number;
+  readonly onNotice?: (text: string) => void;
+  /** What proofs are dated by, until the service says that it is wrong. */
+  readonly nowMs?: () => number;
 }
+
+const ClockTold = z.object({
+  reason: z.enum(["expired_signature", "future_signature"]),
+  server_time: z.iso.datetime(),
+});
 
 /** A refusal of the service, with everything it said. */
 export class ApiError extends Error {
@@ -82,6 +91,8 @@ const REPLY_MS = 60_000;
 export class Api {
   readonly wallet: Wallet;
   readonly #options: ApiOptions;
+  /** Of the service's clock before ours, as far as it was told. */
+  #aheadMs = 0;
 
   constructor(options: ApiOptions) {
     const wallet = parseWallet(options.signer.address);
@@ -101,6 +112,9 @@ export class Api {
   }
   upload(request: In<typeof UploadRequest>, send: Send = {}): Promise<UploadReply> {
     return this.#post("/storage/upload", request, UploadReply, send);
+  }
+  parts(request: In<typeof PartsRequest>, send: Send = {}): Promise<PartsReply> {
+    return this.#post("/storage/upload/parts", request, PartsReply, send);
   }
   confirm(request: In<typeof ConfirmRequest>, send: Send = {}): Promise<ConfirmReply> {
     return this.#post("/storage/upload/confirm", request, ConfirmReply, send);
@@ -149,6 +163,7 @@ export class Api {
     const { payer, pendingTriesMax = 20 } = this.#options;
     const text = body === undefined ? "" : JSON.stringify(body);
     let payment: string | undefined;
+    let corrected = false;
     for (let tries = 0; ; tries++) {
       const answer = await this.#retrying(method, path, text, send, payment);
       if (answer.status === 202 || answer.status === 409) {
@@ -163,6 +178,10 @@ export class Api {
       }
       if (answer.ok) return this.#parse(path, reply, await answer.json());
       const problem = await this.#problem(path, answer);
+      if (!corrected && problem.code === "proof_invalid" && (await this.#correctClock(answer))) {
+        corrected = true;
+        continue;
+      }
       if (problem.code !== "payment_required" || payment !== undefined || !payer || !send.held)
         throw new ApiError(problem);
       payment = await payer.pay(answer.headers.get(X402_HEADERS.required), send.held);
@@ -222,12 +241,35 @@ export class Api {
     }
   }
 
+  /**
+   * A proof that is too old or from the future means that our clock differs from the service's; it says what time it is there. No
+   * harm in believing it: a proof opens nothing but this service. Payments go by our own clock all the same.
+   */
+  async #correctClock(answer: Response): Promise<boolean> {
+    const told = ClockTold.safeParse(
+      await answer
+        .clone()
+        .json()
+        .catch(() => undefined),
+    );
+    if (!told.success) return false;
+    this.#aheadMs = Date.parse(told.data.server_time) - this.#nowMs();
+    this.#options.onNotice?.(
+      `this machine's clock is ${Math.round(-this.#aheadMs / 1000)} s ahead of the service's; going by the service's`,
+    );
+    return true;
+  }
+
+  #nowMs(): number {
+    return this.#options.nowMs?.() ?? Date.now();
+  }
+
   async #prove(method: string, url: URL, text: string): Promise<string> {
     const unsigned = {
       version: "2" as const,
       wallet: this.wallet,
       nonce: `0x${bytesToHex(crypto.getRandomValues(new Uint8Array(32)))}` as const,
-      timestampS: Math.floor(Date.now() / 1000),
+      timestampS: Math.floor((this.#nowMs() + this.#aheadMs) / 1000),
       claimed: {
         method,
         path: normalisePath(url.pathname),

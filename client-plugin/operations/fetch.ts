@@ -5,16 +5,16 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { link, lstat, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import { link, lstat, mkdir, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { DownloadReply } from "#contract/objects";
 import { unpackArchive } from "../archive/unpack.ts";
+import { type DownloadState, download } from "../download.ts";
 import { openLegacyToFile } from "../envelope/legacy.ts";
 import { open as openSealed } from "../envelope/open.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
 import type { Operation } from "../state/operations.ts";
-import { getStream, TransferError } from "../transfer.ts";
 import { looksLegacy } from "./legacy.ts";
 import type { Running } from "./runner.ts";
 import { workDirectory } from "./store.ts";
@@ -25,18 +25,9 @@ export interface FetchFacts {
   readonly overwrite: boolean;
   /** Another content than this machine stored is taken all the same: another machine of the owner's replaced it. */
   readonly acceptChanged: boolean;
-  readonly source?: SourceFacts | null;
+  /** Where the sealed bytes come from; to go on with after a crash. */
+  readonly source?: DownloadState | null;
   readonly landing?: { readonly path: string; readonly inode: string } | null;
-}
-
-interface SourceFacts {
-  readonly url: string;
-  readonly urlExpiresMs: number;
-  readonly sizeBytes: number;
-  readonly sha256: string;
-  readonly wrappedDek: string | null;
-  readonly paidThrough: string;
-  readonly downloadsLeft: number;
 }
 
 export interface Fetched {
@@ -65,13 +56,12 @@ export interface FetchWork {
 const ENTRIES_MAX = 5_000_000;
 /** Long enough for a slow line to finish, and for a killed client to come back and go on by the same URL. */
 const URL_TTL_S = 3_600;
-const ATTEMPTS = 5;
 
 export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
   const { session, operation, running } = work;
   const facts = operation.facts as unknown as FetchFacts;
   const partial = join(workDirectory(session, operation.id), "object.part");
-  const source = await bring(work, facts, partial);
+  const source: DownloadState = await bring(work, facts, partial);
   const staging = join(dirname(facts.destination), `.mnemospark-${operation.id}`);
   try {
     const landed = (await landedBefore(facts, staging)) ?? (await openAndLand(work, facts, source, partial, staging));
@@ -98,51 +88,25 @@ export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
 }
 
 /** The sealed bytes, all of them, in `partial`. */
-async function bring(work: FetchWork, facts: FetchFacts, partial: string): Promise<SourceFacts> {
-  const { running } = work;
-  let source = facts.source ?? undefined;
+async function bring({ session, operation, running }: FetchWork, facts: FetchFacts, partial: string) {
   await mkdir(dirname(partial), { recursive: true, mode: 0o700 });
-  for (let attempt = 1; ; attempt++) {
-    const have = (await stat(partial).catch(() => undefined))?.size ?? 0;
-    if (source !== undefined && have === source.sizeBytes) return source;
-    if (source === undefined || source.urlExpiresMs < Date.now() + 5_000) source = await ask(work, facts);
-    if (have > source.sizeBytes) {
-      await rm(partial, { force: true });
-      continue;
-    }
-    try {
-      await append(partial, source, have, running);
-    } catch (error) {
-      if (attempt >= ATTEMPTS || !(error instanceof TransferError)) throw error;
-      // A URL that S3 refuses will be refused again.
-      if (!error.retryable) source = undefined;
-      await new Promise((resolve) => setTimeout(resolve, 300 * 2 ** attempt));
-    }
-  }
-}
-
-async function ask({ session, operation, running }: FetchWork, facts: FetchFacts): Promise<SourceFacts> {
-  running.begin("download");
   const { objectKey, agentId } = operation;
   const asked = { object_key: objectKey, agent_id: agentId, expires_in_seconds: URL_TTL_S };
-  const reply = await session.api.download(asked, { signal: running.signal });
-  refuseChanged(session, operation, facts, reply);
-  const before = facts.source;
-  if (before && (before.sha256 !== reply.content_sha256 || before.sizeBytes !== reply.size_bytes))
-    await rm(workDirectory(session, operation.id), { recursive: true, force: true }).then(() =>
-      mkdir(workDirectory(session, operation.id), { recursive: true, mode: 0o700 }),
-    );
-  const source: SourceFacts = {
-    url: reply.download_url,
-    urlExpiresMs: Date.now() + reply.expires_in_seconds * 1000,
-    sizeBytes: reply.size_bytes,
-    sha256: reply.content_sha256,
-    wrappedDek: reply.wrapped_dek ?? null,
-    paidThrough: reply.paid_through,
-    downloadsLeft: reply.downloads_left,
-  };
-  running.begin("download", { source });
-  return source;
+  running.begin("download");
+  return download({
+    partial,
+    state: facts.source ?? undefined,
+    ask: async (range) => {
+      const more = range === undefined ? {} : { range };
+      const reply = await session.api.download({ ...asked, ...more }, { signal: running.signal });
+      refuseChanged(session, operation, facts, reply);
+      return reply;
+    },
+    onState: (source) => running.begin("download", { source }),
+    onProgress: (done, total) => running.progress("download", done, total),
+    onNotice: (text) => session.log.activity("download.notice", { object: objectKey, agent: agentId, notice: text }),
+    signal: running.signal,
+  });
 }
 
 function refuseChanged(session: Session, operation: Operation, facts: FetchFacts, reply: DownloadReply): void {
@@ -157,31 +121,12 @@ function refuseChanged(session: Session, operation: Operation, facts: FetchFacts
   );
 }
 
-async function append(partial: string, source: SourceFacts, from: number, running: Running): Promise<void> {
-  running.progress("download", from, source.sizeBytes);
-  const { bytes, lengthBytes } = await getStream(source.url, from);
-  if (lengthBytes !== source.sizeBytes - from)
-    throw new TransferError(`S3 offers ${lengthBytes} bytes; ${source.sizeBytes - from} are missing.`, false);
-  const handle = await open(partial, "a", 0o600);
-  let done = from;
-  try {
-    for await (const piece of bytes) {
-      running.signal.throwIfAborted();
-      await handle.writeFile(piece);
-      done += piece.length;
-      running.progress("download", done, source.sizeBytes);
-    }
-  } finally {
-    await handle.close();
-  }
-}
-
 type LandedFacts = Pick<Fetched, "path" | "kind" | "format" | "files" | "contentBytes" | "leftOut">;
 
 async function openAndLand(
   work: FetchWork,
   facts: FetchFacts,
-  source: SourceFacts,
+  source: DownloadState,
   partial: string,
   staging: string,
 ): Promise<LandedFacts> {
@@ -221,7 +166,7 @@ async function openAndLand(
 }
 
 /** The sealed bytes from the disk; an error instead of an end when they are not the bytes that were stored. */
-async function* verified(partial: string, source: SourceFacts, running: Running): AsyncGenerator<Uint8Array> {
+async function* verified(partial: string, source: DownloadState, running: Running): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
   for await (const piece of createReadStream(partial, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
     running.signal.throwIfAborted();

@@ -16,7 +16,7 @@ import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
 import { type Operation, purchaseOf } from "../state/operations.ts";
 import type { Running } from "./runner.ts";
-import { sendPlan } from "./send.ts";
+import { type ContentAsk, send, shapeOf } from "./send.ts";
 
 /** The journal's facts of a store; each is written before the step that relies on it. */
 export interface StoreFacts {
@@ -240,13 +240,7 @@ function fits(session: Session, quoteId: string, sealed: SealedFacts): boolean {
 /** The order and a plan to send by: bought now, or bought before and asked for again. */
 async function buyStep(work: StoreWork, facts: StoreFacts, sealed: SealedFacts): Promise<UploadReply> {
   const { session, operation, running } = work;
-  const content = {
-    agent_id: operation.agentId,
-    object_key: operation.objectKey,
-    content_length_bytes: sealed.sealedBytes,
-    content_sha256: sealed.sha256,
-    wrapped_dek: sealed.wrappedDek,
-  };
+  const content = { ...contentAsk(operation, sealed), ...shapeOf(sealed.sealedBytes) };
   if (facts.order) return session.api.upload({ order_id: facts.order.orderId, ...content }, { signal: running.signal });
   const quote = facts.quote;
   if (!quote) throw new Error("invariant: what is bought has a price");
@@ -268,6 +262,16 @@ async function buyStep(work: StoreWork, facts: StoreFacts, sealed: SealedFacts):
     tx: upload.trans_id,
   });
   return upload;
+}
+
+function contentAsk(operation: Operation, sealed: SealedFacts): ContentAsk {
+  return {
+    agent_id: operation.agentId,
+    object_key: operation.objectKey,
+    content_length_bytes: sealed.sealedBytes,
+    content_sha256: sealed.sha256,
+    wrapped_dek: sealed.wrappedDek,
+  };
 }
 
 async function agreedAmount(work: StoreWork, facts: StoreFacts, quote: Quote): Promise<bigint> {
@@ -292,7 +296,10 @@ async function sendStep(
   sealed: SealedFacts,
 ): Promise<{ confirmed: ConfirmReply; host: string }> {
   running.begin("upload");
-  const host = await sendPlan({
+  const { host, plan } = await send({
+    session,
+    orderId: upload.order_id,
+    content: contentAsk(operation, sealed),
     upload,
     path: sealedPath(session, operation.id),
     signal: running.signal,
@@ -300,7 +307,7 @@ async function sendStep(
   });
   running.begin("confirm");
   const confirmed = await session.api
-    .confirm({ order_id: upload.order_id, plan: upload.plan.plan }, { signal: running.signal })
+    .confirm({ order_id: upload.order_id, plan }, { signal: running.signal })
     .catch((error: unknown) => {
       // The room is paid; the bytes go again under a new plan when this is called again.
       if (

@@ -47,7 +47,11 @@ export async function proven(
     );
   const nowS = Math.floor(ports.clock.nowMs() / 1000);
   const fault = proofFault(proof, call, nowS);
-  if (fault) return refuse("proof_invalid", PROOF_FAULTS[fault](proof, call, nowS), reason(fault));
+  // The time is told, so that a client whose clock is wrong can go by ours.
+  if (fault)
+    return refuse("proof_invalid", PROOF_FAULTS[fault](proof, call, nowS), {
+      facts: { reason: fault, server_time: new Date(nowS * 1000).toISOString() },
+    });
   const { signature, ...unsigned } = proof;
   const unsignedData = PROOF_CHAIN_IDS.map((id) => proofTypedData(unsigned, id));
   const signing = await signedBy(ports, proof.wallet, signature, unsignedData);

@@ -11,6 +11,7 @@ import { ConfirmReply, UploadReply } from "#contract/api";
 import { DownloadReply } from "#contract/objects";
 import { compositeSha256, partCount, partSpan } from "#contract/parts";
 import { PartsReply, type UploadTarget } from "#contract/upload";
+import { Api } from "../../../client-plugin/api.ts";
 import { verifyStorageReceipt } from "../../../client-plugin/receipt.ts";
 import { transfersFrom } from "../chain.ts";
 import { ask, read, type Said } from "../door.ts";
@@ -198,4 +199,17 @@ export function parts(live: () => Live): void {
       expect(await asked({ content_length_bytes: 50_000_000_000_000 })).toMatchObject({ status: 402 });
     });
   });
+
+  test.each([-3_600_000, 3_600_000])(
+    "a client whose clock is %d ms wrong goes by the service's, and says so",
+    async (wrongMs) => {
+      const notices: string[] = [];
+      const signer = live().wallet();
+      const nowMs = () => Date.now() + wrongMs;
+      const onNotice = (text: string) => void notices.push(text);
+      const api = new Api({ baseUrl: live().edge, signer, chainId: 84_532, nowMs, onNotice });
+      for (let n = 0; n < 2; n++) expect((await api.list()).objects).toEqual([]);
+      expect(notices).toEqual([expect.stringMatching(/^this machine's clock is -?3(?:600|599|598) s ahead/)]);
+    },
+  );
 }
