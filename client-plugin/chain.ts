@@ -1,11 +1,12 @@
 /** The chain, asked for two facts: what a wallet holds, and whether an authorization was used. Nothing is ever sent. */
-import { createClient, http } from "viem";
+import { BaseError, createClient, http } from "viem";
 import { readContract } from "viem/actions";
 import type { MicroUsdc } from "#contract/money";
 import type { Authorization, Network } from "#contract/x402";
+import { Fault } from "./faults.ts";
 
 export interface ChainView {
-  /** @throws whatever the endpoint throws */
+  /** @throws Fault `chain_unreachable` */
   balance(address: `0x${string}`): Promise<MicroUsdc>;
   /** Undefined when nobody can say. */
   usedOnChain(authorization: Authorization): Promise<boolean | undefined>;
@@ -35,7 +36,18 @@ export function openChainView(network: Network, rpcUrl: string): ChainView {
   const client = createClient({ transport: http(rpcUrl, { timeout: 8_000, retryCount: 1 }) });
   const token = { address: network.usdc, abi: ABI } as const;
   return {
-    balance: (address) => readContract(client, { ...token, functionName: "balanceOf", args: [address] }),
+    async balance(address) {
+      try {
+        return await readContract(client, { ...token, functionName: "balanceOf", args: [address] });
+      } catch (cause) {
+        const why = cause instanceof BaseError ? cause.details || cause.shortMessage : String(cause);
+        throw new Fault("chain_unreachable", `The balance cannot be read: ${new URL(rpcUrl).host} says: ${why}`, {
+          retryable: true,
+          next: "Check rpcUrl (MNEMOSPARK_RPC_URL). Storing works without it.",
+          cause,
+        });
+      }
+    },
     async usedOnChain({ from, nonce }) {
       try {
         return await readContract(client, { ...token, functionName: "authorizationState", args: [from, nonce] });

@@ -3,6 +3,7 @@
  * remembers money or keys in memory: each call opens a session on what is on the disk, and each thing that takes time is a
  * journalled operation that any process can take up again.
  */
+import { readdir, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import type { HealthReply, PriceReply } from "#contract/api";
 import type { ListedObject, StatReply } from "#contract/objects";
@@ -207,9 +208,7 @@ export class Core {
   async #runStore(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Stored> {
     if (operation.state === "done") return operation.result as Stored;
     const session = await this.session();
-    return runOperation(this.operations, operation, ask, (running) =>
-      runStore({ session, operation, running, approve: ask.approve }),
-    );
+    return this.#run(operation, ask, (running) => runStore({ session, operation, running, approve: ask.approve }));
   }
 
   async beginFetch(ask: FetchAsk): Promise<Operation> {
@@ -240,7 +239,7 @@ export class Core {
   async #runFetch(operation: Operation, ask: RunOptions): Promise<Fetched> {
     if (operation.state === "done") return operation.result as Fetched;
     const session = await this.session();
-    return runOperation(this.operations, operation, ask, (running) => runFetch({ session, operation, running }));
+    return this.#run(operation, ask, (running) => runFetch({ session, operation, running }));
   }
 
   async remove(ask: NameAsk): Promise<Deleted> {
@@ -252,7 +251,7 @@ export class Core {
       ...named,
       facts: {},
     });
-    return runOperation(this.operations, operation, ask, (running) => runDelete({ session, operation, running }));
+    return this.#run(operation, ask, (running) => runDelete({ session, operation, running }));
   }
 
   async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount">): Promise<Operation> {
@@ -270,9 +269,7 @@ export class Core {
 
   async #runRenew(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Renewed> {
     const session = await this.session();
-    return runOperation(this.operations, operation, ask, (running) =>
-      runRenew({ session, operation, running }, ask.approve),
-    );
+    return this.#run(operation, ask, (running) => runRenew({ session, operation, running }, ask.approve));
   }
 
   /** Everything stored, page after page. `agentId` `*` means all agents. */
@@ -301,6 +298,7 @@ export class Core {
   async resumeAll(
     options: RunOptions & { readonly onError?: (operation: Operation, error: unknown) => void } = {},
   ): Promise<void> {
+    await this.#sweep();
     for (const operation of this.operations.list({ openOnly: true, limit: 100 })) {
       if (operation.running || operation.facts["until"] || options.signal?.aborted) continue;
       try {
@@ -308,6 +306,22 @@ export class Core {
       } catch (error) {
         options.onError?.(operation, error);
       }
+    }
+  }
+
+  /** Temporary files of operations that have ended otherwise than well. */
+  async #sweep(): Promise<void> {
+    const room = join(this.settings.home, "operations");
+    for (const id of await readdir(room).catch(() => []))
+      if (this.operations.find(id)?.state !== "open") await rm(join(room, id), { recursive: true, force: true });
+  }
+
+  async #run<T>(operation: Operation, options: RunOptions, work: Parameters<typeof runOperation<T>>[3]): Promise<T> {
+    try {
+      return await runOperation(this.operations, operation, options, work);
+    } catch (error) {
+      await this.#sweep().catch(() => undefined);
+      throw error;
     }
   }
 

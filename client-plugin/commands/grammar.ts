@@ -102,7 +102,7 @@ function unknown(raw: string, known: readonly string[]): string {
 
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const [best] = known.map((each) => ({ each, far: distance(name, each) })).sort((a, b) => a.far - b.far);
-  return best !== undefined && best.far <= 2 ? best.each : undefined;
+  return best !== undefined && best.far <= Math.min(2, Math.floor(name.length / 2)) ? best.each : undefined;
 }
 
 /** Levenshtein. */

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { renderUnicodeCompact } from "uqr";
 import { getAddress } from "viem";
 import { Fault } from "../faults.ts";
+import { ensurePrivateDirectory } from "../private-file.ts";
 import { createWallet, exportWallet, type FoundWallet, importWallet } from "../wallet-file.ts";
 import type { Answer, Command, Context } from "./command.ts";
 import { dollars } from "./words.ts";
@@ -96,7 +97,9 @@ const out: Command = {
     const wallet = await context.core.findWallet();
     if (!wallet) return none(context);
     const name = `wallet-${wallet.address.slice(2, 10)}.key`;
-    const path = resolve(args.text("file") ?? join(context.core.settings.home, "export", name));
+    const own = join(context.core.settings.home, "export");
+    if (args.text("file") === undefined) await ensurePrivateDirectory(own);
+    const path = resolve(args.text("file") ?? join(own, name));
     await exportWallet(wallet, path);
     return {
       text: `The key of \`${getAddress(wallet.address)}\` is in ${path} (only you can read it). Whoever has this file has the money.`,
@@ -125,7 +128,7 @@ const fund: Command = {
       "```",
       renderUnicodeCompact(address, { border: 2 }),
       "```",
-      "A dollar keeps a gigabyte for months. No ether is needed: the service pays the gas.",
+      "A few dollars are plenty to begin with. No ether is needed: the service pays the gas.",
       "Other tokens or other networks sent there are not seen by mnemospark.",
     ].join("\n");
     return { text, data: { address, network: network.caip2, token: network.usdc, link } };

@@ -156,6 +156,7 @@ async function killedDownloads(names: readonly string[], source: string): Promis
   const into = await mkdtemp(join(room, "into-"));
   const measured = await untilDone(["download", "measured", `to:${join(into, "measured")}`]);
   let cut = 0;
+  let twice = 0;
   for (const name of names) {
     const to = join(into, name);
     const first = await run(["download", name, `to:${to}`], randomInt(50, measured.ms));
@@ -165,12 +166,15 @@ async function killedDownloads(names: readonly string[], source: string): Promis
     else await untilDone(["resume"]);
     assert.equal(await sha256(to), wanted);
     const { object } = (await run(["stat", name])).answer;
-    assert.equal(object?.["downloads_left"], 2, `${name} took more than one download`);
+    // A kill between the service's answer and our writing it down costs that URL; never more than the period includes.
+    const left = Number(object?.["downloads_left"]);
+    assert.ok(left >= 1, `${name} took ${3 - left} downloads`);
+    if (left === 1) twice += 1;
   }
   assert.deepEqual(await debris(into), []);
   assert.deepEqual(await readdir(join(home, "operations")), []);
   console.log(
-    `download: ${cut} of ${names.length} killed at random moments (0-${measured.ms} ms), all byte-identical, one download debited each`,
+    `download: ${cut} of ${names.length} killed at random moments (0-${measured.ms} ms), all byte-identical; ${names.length - twice} took one download of the allowance, ${twice} two`,
   );
 }
 
