@@ -51,7 +51,7 @@ export function inline(edge: string, { by, quote, content, key, lie = {} }: Inli
 }
 
 export function inlineUploads(live: () => Live): void {
-  describe.concurrent("bytes in the request", () => {
+  describe.concurrent("bytes in the request", { timeout: 90_000 }, () => {
     test("of the largest size are stored at once, and the same request again stores nothing more", async () => {
       const { edge, stack } = live();
       const by = live().wallet();
@@ -137,7 +137,7 @@ export function inlineUploads(live: () => Live): void {
     test("wait their turn when many come at once, and all are stored", async () => {
       const { edge } = live();
       const by = live().wallet();
-      const uploads = Array.from({ length: 8 }, (_, n) => ({ name: `many-${n}`, content: randomContent(700_000) }));
+      const uploads = Array.from({ length: 5 }, (_, n) => ({ name: `many-${n}`, content: randomContent(400_000) }));
       const stored = await Promise.all(
         uploads.map(async ({ name, content }) => {
           const quote = await settledQuote(edge, by, name, content.bytes.length);
