@@ -104,6 +104,17 @@ describe("an emptied bucket", () => {
     expect(asked).toEqual([]);
   });
 
+  it("goes after a lapse as after a delete", async () => {
+    const wallet = freshWallet();
+    const { asked } = watched(wallet);
+    const { place } = await store(wallet);
+    await advance(wallet, 32 * DAY_MS + KEEP_MS - 5 * MINUTE_MS);
+    expect(asked).toEqual([]);
+    await advance(wallet, 60 * MINUTE_MS);
+    expect(asked.map(({ name }) => name)).toEqual([place.bucket]);
+    expect(await statesOf(wallet)).toEqual(["gone"]);
+  });
+
   it("is one region's; the other region's objects do not keep it", async () => {
     const wallet = freshWallet();
     const { asked } = watched(wallet);
