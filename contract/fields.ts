@@ -33,7 +33,8 @@ export const ObjectId = z.string().min(1).max(OBJECT_ID_CHARS_MAX);
 export const AgentId = z
   .string()
   .refine(isAgentId, "wanted 1-64 letters, digits, dots, dashes or underscores, starting with a letter or digit");
-export const Region = z.string().regex(/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/, "wanted an AWS region such as us-east-1");
+/** AWS's name of one, whoever serves it, or R2's `auto`. */
+export const Region = z.string().regex(/^(?:[a-z]{2}(?:-[a-z]+)+-[0-9]|auto)$/, "wanted a region such as us-east-1");
 export const Id = z.string().min(1).max(128);
 export const Sha256 = z
   .string()

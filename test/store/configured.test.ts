@@ -45,8 +45,8 @@ describe("the configured stores", () => {
   });
 
   it("are R2 alone for an operator without AWS, and R2's first region is the default", () => {
-    const { stores, regions } = read({ STORES: JSON.stringify({ r2: { ...R2, regions: ["weur", "enam"] } }) });
-    expect([regions, [...stores.keys()]]).toEqual([["weur", "enam"], ["r2"]]);
+    const { stores, regions } = read({ STORES: JSON.stringify({ r2: { ...R2, regions: ["auto", "eu-west-1"] } }) });
+    expect([regions, [...stores.keys()]]).toEqual([["auto", "eu-west-1"], ["r2"]]);
   });
 
   it("are any S3-compatible server, by path or by host, with a quota", () => {
@@ -78,6 +78,7 @@ describe("the configured stores", () => {
     ],
     [{ ...AWS, STORES: JSON.stringify({ s3: R2 }) }, "STORES: the name s3 is that of the S3_ settings"],
     [{ STORES: JSON.stringify({ r2: { ...R2, acess_key_id: "x" } }) }, 'Unrecognized key: "acess_key_id"'],
+    [{ ...AWS, S3_REGIONS: "us-east-1,moon" }, "wanted a region such as us-east-1"],
     [{ STORES: JSON.stringify({ "My Store": R2 }) }, "Invalid key in record"],
   ])("%o is refused: %s", (settings, detail) => {
     expect(refusal(settings)).toEqual({ ok: false, detail });

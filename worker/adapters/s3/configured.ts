@@ -3,6 +3,7 @@
  * store `s3`; any others stand in one JSON secret, because each has credentials. An operator without AWS gives only that.
  */
 import * as z from "zod";
+import { Region } from "#contract/fields";
 import type { StoreKind } from "./client.ts";
 import type { StoreConfig } from "./store.ts";
 
@@ -13,7 +14,7 @@ const Account = z.string().regex(/^\d{12}$/, "wanted 12 digits");
 /** One store of `STORES`. A misspelt field is refused: it would be a setting that silently does not hold. */
 const Listed = z.strictObject({
   endpoint: z.url(),
-  regions: z.array(Text).min(1),
+  regions: z.array(Region).min(1),
   kind: z.enum(["r2", "other"]).optional(),
   style: Style.optional(),
   signing_region: Text.optional(),
@@ -32,7 +33,7 @@ const Json = z.string().transform((text, context): unknown => {
   }
 });
 
-const Regions = Text.transform((text) => text.split(",").map((each) => each.trim()));
+const Regions = Text.transform((text) => text.split(",").map((each) => each.trim())).pipe(z.array(Region));
 const Whole = z
   .string()
   .regex(/^\d{1,9}$/, "wanted a whole number")
