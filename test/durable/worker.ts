@@ -26,7 +26,7 @@ export class WalletDO extends WalletObject<Cloudflare.Env> {
         priceMinimum: 20_000n,
         regions: ["us-east-1", "eu-north-1"],
         defaultRegion: "us-east-1",
-        stores: { "us-east-1": "s3", "eu-north-1": "s3" },
+        stores: worldOf(name).stores,
       },
       forecasts: NO_FORECASTS,
       rates: openRates({ anyAge: true }),

@@ -21,6 +21,8 @@ import type { Pulse } from "../../durable/rules/pulse.ts";
 import { ScriptedChain } from "./scripted-chain.ts";
 
 export interface World {
+  /** Which store serves a region. */
+  stores: Readonly<Record<string, string>>;
   /** How far this world's clock is ahead of the wall's. Alarms are set in this time too, so none fires by itself. */
   aheadMs: number;
   /** Opening the ports throws, as in a deployment that lacks a setting. */
@@ -57,6 +59,7 @@ export function worldOf(name: string): World {
   const known = worlds.get(name);
   if (known) return known;
   const world: World = {
+    stores: { "us-east-1": "s3", "eu-north-1": "s3" },
     aheadMs: 0,
     closed: false,
     asked: [],
