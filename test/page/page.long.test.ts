@@ -204,6 +204,30 @@ describe.skipIf(executable === undefined)("the browser view", () => {
     expect(await sizeOf(page)).toBeGreaterThan(200_000);
   });
 
+  test("takes a broken download up where it was, by Range, on the same URL", async () => {
+    const stored = scene.s3Keys.get("weights-2.bin");
+    if (!stored) throw new Error("the scene lost an object");
+    const whole = await bytesAt(live, stored);
+    const ranges: (string | undefined)[] = [];
+    const { page, requests } = await enter({}, async (opened) => {
+      await opened.route(`${live.stack.urls.s3}/**`, async (route) => {
+        ranges.push(route.request().headers()["range"]);
+        if (ranges.length > 1) return route.continue();
+        // Cut off in the middle: the length says more than comes.
+        const headers = { "access-control-allow-origin": "*", "content-length": String(whole.length) };
+        await route.fulfill({ headers, body: whole.subarray(0, 100_000) });
+      });
+    });
+    await giveKey(page);
+    await openRow(page, "weights-2.bin");
+    await open(page);
+    await expect
+      .poll(() => page.locator("dialog > [role=status]").textContent(), { timeout: 10_000 })
+      .toContain("Verified.");
+    expect(ranges).toEqual([undefined, "bytes=100000-"]);
+    expect(requests.filter(({ url }) => url.endsWith("/app/download"))).toHaveLength(1);
+  });
+
   test("lets nobody in twice by one link, and says so", async () => {
     const { app } = await scene.link();
     const first = await visit();

@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync, gzipSync } from "node:zlib";
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
-import { BrowserCodeReply } from "#contract/browser";
+import type { BrowserCodeReply } from "#contract/browser";
 import { addrHash } from "#contract/wallet";
 import { packArchive, planArchive } from "../../client-plugin/archive/pack.ts";
 import { loadOrCreateKek } from "../../client-plugin/keys.ts";
 import { openClient } from "../demo/client.ts";
-import { ask, read, walletOf } from "../live/door.ts";
+import { walletOf } from "../live/door.ts";
 import { buy, confirm, put, REGION, storeBytes } from "../live/shop.ts";
 import type { Live } from "../live/stack.ts";
 
@@ -35,7 +35,7 @@ export interface Scene {
   /** The S3 key of an object, by its name. */
   readonly s3Keys: ReadonlyMap<string, { bucket: string; key: string }>;
   /** A fresh link to the page, as ls-web gives it. */
-  link(scope?: object): Promise<BrowserCodeReply>;
+  link(): Promise<BrowserCodeReply>;
   /** Ends every session, from the agent's side. */
   revoke(): Promise<void>;
   end(): Promise<void>;
@@ -76,11 +76,10 @@ export async function makeScene(live: Live): Promise<Scene> {
     wallet,
     keyFile: join(home, "keys", `${addrHash(wallet)}.key`),
     s3Keys,
-    link: async (scope = {}) =>
-      read(BrowserCodeReply, await ask(live.edge, { path: "/storage/ls-web/session", by: owner, body: scope })),
+    link: async () => (await client.session()).api.browserCode(),
     revoke: async () => {
-      const said = await ask(live.edge, { path: "/storage/ls-web/revoke", by: owner, body: {} });
-      if (said.status !== 200) throw new Error(`not revoked: ${JSON.stringify(said.json)}`);
+      const { closed } = await (await client.session()).api.browserRevoke();
+      if (closed === 0) throw new Error("there was no session to end");
     },
     end: async () => {
       client.close();
