@@ -49,6 +49,8 @@ export interface FetchAsk extends RunOptions {
   readonly destination?: string | undefined;
   readonly overwrite?: boolean | undefined;
   readonly acceptChanged?: boolean | undefined;
+  /** Micro-USDC: pay up to this for a download beyond the allowance. */
+  readonly maxAmount?: bigint | undefined;
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -218,6 +220,7 @@ export class Core {
       destination: resolve(ask.destination ?? join(this.settings.downloads, objectKey)),
       overwrite: ask.overwrite ?? false,
       acceptChanged: ask.acceptChanged ?? false,
+      maxAmount: ask.maxAmount?.toString() ?? null,
     };
     const { operation } = this.operations.begin({
       kind: "fetch",

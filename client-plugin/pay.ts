@@ -15,6 +15,8 @@ export interface Held {
   readonly amountMax: MicroUsdc;
   /** What is bought, in one word: the same on every attempt, so that an attempt can find what an earlier one signed. */
   readonly purchase?: string;
+  /** What is bought is used up by having it: when an earlier payment was charged, another may follow. */
+  readonly consumable?: boolean;
 }
 
 export type PaymentRefusal = "malformed" | "amount" | "payee" | "asset" | "network" | "cap" | "pending";
@@ -32,8 +34,8 @@ export class PaymentRefused extends Error {
 export interface SpendLedger {
   /** What was signed for this purchase and may have been, or may still be, charged. There is never more than one. */
   live(purchase: string): Authorization | undefined;
-  /** Its time is over and it was not charged. */
-  dead(nonce: string): void;
+  /** Its time is over: the chain says that it was charged, or it cannot be any more. */
+  over(nonce: string, charged: boolean): void;
   /** Asks the policy and writes the row, at once. @throws PaymentRefused `cap`, `payee` */
   reserve(purchase: string, authorization: Authorization, nowMs: number): void;
 }
@@ -93,12 +95,13 @@ async function authorize(
         `An earlier payment of ${paid} for this purchase can still be charged. Try again in ${leftS} s.`,
       );
     // The service asks to be paid, but the chain has the last word.
-    if (await usedOnChain?.(earlier))
+    const charged = (await usedOnChain?.(earlier)) === true;
+    if (charged && held.consumable !== true)
       throw new PaymentRefused(
         "pending",
         `${paid} for this purchase were charged (authorization ${earlier.nonce}), but the service does not say so yet. Nothing more was signed.`,
       );
-    ledger?.dead(earlier.nonce);
+    ledger?.over(earlier.nonce, charged);
   }
   const from = parseWallet(signer.address);
   if (!from) throw new PaymentRefused("malformed", `${signer.address} is not an address`);

@@ -5,7 +5,7 @@ import { Fault } from "../faults.ts";
 import type { Fetched } from "../operations/fetch.ts";
 import { AGENT, type Answer, type Command, PUBLISHED } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
-import { sameWallet, started } from "./storing.ts";
+import { micro, sameWallet, started } from "./storing.ts";
 import { bytes, day, dollars, fenced, quoted, table } from "./words.ts";
 
 const NAMED = {
@@ -99,6 +99,7 @@ const stat: Command = {
 const TO = {
   to: { kind: "text", help: "where to; the downloads directory if not given", also: ["out", "destination"] },
   overwrite: { kind: "switch", help: "replace a file that is there" },
+  max: { kind: "text", help: "pay up to this many dollars for a download beyond the three included" },
   "accept-changed": { kind: "switch", help: "take content that another machine of yours stored" },
   async: { kind: "switch", help: "answer at once, go on in the background" },
   orchestrator: { kind: "text", help: "taken from callers of the earlier client; has no effect" },
@@ -121,6 +122,7 @@ const download: Command = {
       destination: to === undefined ? undefined : resolve(to),
       overwrite: args.has("overwrite"),
       acceptChanged: args.has("accept-changed"),
+      maxAmount: micro(args.text("max")),
     };
     if (args.has("async")) {
       const operation = await core.beginFetch(ask);

@@ -23,7 +23,7 @@ const ASYNC = {
 } as const;
 
 /** Exact dollars into micro-USDC. */
-function micro(text: string | undefined): bigint | undefined {
+export function micro(text: string | undefined): bigint | undefined {
   if (text === undefined) return undefined;
   const match = /^\$?(\d{1,9})(?:\.(\d{1,6}))?$/.exec(text.trim());
   if (!match) throw new Fault("bad_arguments", `max: wanted dollars such as 0.25, got ${JSON.stringify(text)}.`);

@@ -8,13 +8,14 @@ import { createReadStream } from "node:fs";
 import { link, lstat, mkdir, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { DownloadReply } from "#contract/objects";
+import { ApiError, type Send } from "../api.ts";
 import { unpackArchive } from "../archive/unpack.ts";
 import { type DownloadState, download } from "../download.ts";
 import { openLegacyToFile } from "../envelope/legacy.ts";
 import { open as openSealed } from "../envelope/open.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
-import type { Operation } from "../state/operations.ts";
+import { type Operation, purchaseOf } from "../state/operations.ts";
 import { looksLegacy } from "./legacy.ts";
 import type { Running } from "./runner.ts";
 import { workDirectory } from "./store.ts";
@@ -25,6 +26,8 @@ export interface FetchFacts {
   readonly overwrite: boolean;
   /** Another content than this machine stored is taken all the same: another machine of the owner's replaced it. */
   readonly acceptChanged: boolean;
+  /** Micro-USDC: pay up to this for a download beyond what the paid period includes. */
+  readonly maxAmount?: string | null;
   /** Where the sealed bytes come from; to go on with after a crash. */
   readonly source?: DownloadState | null;
   readonly landing?: { readonly path: string; readonly inode: string } | null;
@@ -98,7 +101,9 @@ async function bring({ session, operation, running }: FetchWork, facts: FetchFac
     state: facts.source ?? undefined,
     ask: async (range) => {
       const more = range === undefined ? {} : { range };
-      const reply = await session.api.download({ ...asked, ...more }, { signal: running.signal });
+      const reply = await buyIfNeeded(session, operation, facts, (held) =>
+        session.api.download({ ...asked, ...more }, { signal: running.signal, ...held }),
+      );
       refuseChanged(session, operation, facts, reply);
       return reply;
     },
@@ -107,6 +112,27 @@ async function bring({ session, operation, running }: FetchWork, facts: FetchFac
     onNotice: (text) => session.log.activity("download.notice", { object: objectKey, agent: agentId, notice: text }),
     signal: running.signal,
   });
+}
+
+/** Beyond the allowance the service sells another download; it is bought only where somebody agreed to pay for it. */
+async function buyIfNeeded(
+  session: Session,
+  operation: Operation,
+  { maxAmount }: FetchFacts,
+  ask: (send: Send) => Promise<DownloadReply>,
+): Promise<DownloadReply> {
+  const purchase = purchaseOf(operation);
+  if (maxAmount) await session.meet();
+  try {
+    const reply = await ask(maxAmount ? { held: { amountMax: BigInt(maxAmount), purchase, consumable: true } } : {});
+    if (session.spending.live(purchase) !== undefined) session.paid(purchase, "");
+    return reply;
+  } catch (error) {
+    if (!(error instanceof ApiError && error.problem.code === "payment_required")) throw error;
+    throw new Fault("allowance_used", `${error.problem.title}: ${error.problem.detail}`, {
+      next: "The downloads of this paid period are used up. Agree to a price for one more (max:DOLLARS, max_amount), or wait for the next period.",
+    });
+  }
 }
 
 function refuseChanged(session: Session, operation: Operation, facts: FetchFacts, reply: DownloadReply): void {

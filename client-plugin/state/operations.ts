@@ -170,12 +170,14 @@ export function openOperations(db: Database): Operations {
     },
 
     step(id, step, facts = {}) {
-      const merged = JSON.stringify(facts);
+      // A fact is replaced whole: the inner one of json_patch first takes away what was there, or objects would be merged.
+      const gone = JSON.stringify(Object.fromEntries(Object.keys(facts).map((name) => [name, null])));
       db.sql
         .prepare(
-          "UPDATE operations SET step = ?, facts = json_patch(facts, ?), done_bytes = 0, total_bytes = 0, updated_ms = ? WHERE id = ?",
+          `UPDATE operations SET step = ?, facts = json_patch(json_patch(facts, ?), ?), done_bytes = 0, total_bytes = 0, updated_ms = ?
+           WHERE id = ?`,
         )
-        .run(step, merged, now(), id);
+        .run(step, gone, JSON.stringify(facts), now(), id);
     },
 
     progress(id, done, total) {

@@ -72,8 +72,10 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
       return row === undefined ? undefined : authorizationOf(row);
     },
 
-    dead(nonce) {
-      db.sql.prepare("UPDATE payments SET state = 'dead' WHERE nonce = ? AND state = 'signed'").run(nonce);
+    over(nonce, charged) {
+      db.sql
+        .prepare("UPDATE payments SET state = ? WHERE nonce = ? AND state = 'signed'")
+        .run(charged ? "settled" : "dead", nonce);
     },
 
     reserve(purchase, authorization, nowMs) {

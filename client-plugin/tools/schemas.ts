@@ -45,6 +45,7 @@ export const SCHEMAS = {
     name,
     destination: path.optional().describe("Where to; the downloads directory if not given."),
     overwrite: z.boolean().optional().describe("Replace a file that is there (default false)."),
+    max_amount: max_amount.describe("Pay up to this many micro-USDC for a download beyond the three included."),
     wait_s,
     agent_id,
   }),

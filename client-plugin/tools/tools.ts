@@ -179,9 +179,15 @@ const RUN: {
 
   mnemospark_store: (args, context) => store(args, context),
 
-  async mnemospark_fetch({ name, destination, overwrite, wait_s, agent_id }, context) {
+  async mnemospark_fetch({ name, destination, overwrite, max_amount, wait_s, agent_id }, context) {
     const to = destination === undefined ? undefined : await writablePath(destination, rules(context));
-    const ask = { objectKey: name, agentId: agent_id ?? context.agentId, destination: to, overwrite };
+    const ask = {
+      objectKey: name,
+      agentId: agent_id ?? context.agentId,
+      destination: to,
+      overwrite,
+      maxAmount: max_amount === undefined ? undefined : BigInt(max_amount),
+    };
     return finishing(context, await context.core.beginFetch(ask), wait_s, "file");
   },
 

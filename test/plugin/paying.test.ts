@@ -202,6 +202,26 @@ describe("one purchase", () => {
   });
 });
 
+describe("a download beyond the allowance", () => {
+  const sold: Lies = {
+    answer: ({ path, nonce }) => {
+      if (path !== "/storage/download") return undefined;
+      return nonce ? problem(404, "object_not_found") : service.unpaid();
+    },
+  };
+
+  test.each<[string, bigint | undefined, string, number]>([
+    ["is not bought unless somebody agreed", undefined, "allowance_used", 0],
+    ["is not bought above what was agreed", 9_999n, "payment_amount", 0],
+    ["is bought for what was agreed", 10_000n, "object_not_found", 1],
+  ])("%s", async (_, maxAmount, code, signatures) => {
+    const { core } = await client({}, sold);
+    expect(await refusedBy(core.fetch({ objectKey: "notes", maxAmount }))).toBe(code);
+    expect(signed()).toHaveLength(signatures);
+    core.close();
+  });
+});
+
 describe("the settings", () => {
   test.each([
     ["capPerCall", { capPerCall: "a lot" }],

@@ -29,6 +29,8 @@ export interface Service {
   readonly url: string;
   readonly asked: Asked[];
   readonly lies: Lies;
+  /** The 402 it answers to whoever did not pay. */
+  unpaid(): { status: number; body: object; headers: Record<string, string> };
   close(): Promise<void>;
 }
 
@@ -51,13 +53,14 @@ export async function startService(): Promise<Service> {
     extra: { name: "USDC", version: "2" },
     ...lies.asked,
   });
+  const unpaid = () => {
+    const required = { x402Version: 2, resource: { url: "http://x/" }, accepts: [requirements()] };
+    return { ...problem(402, "payment_required"), headers: { "payment-required": jsonToBase64(required) } };
+  };
   const reply = (call: Asked) => {
     if (call.path === "/healthz") return { status: 200, body: health(lies) };
     if (call.path === "/price-storage") return { status: 200, body: price(call.body, lies) };
-    if (call.path === "/storage/upload" && call.nonce === undefined) {
-      const required = { x402Version: 2, resource: { url: "http://x/" }, accepts: [requirements()] };
-      return { ...problem(402, "payment_required"), headers: { "payment-required": jsonToBase64(required) } };
-    }
+    if (call.path === "/storage/upload" && call.nonce === undefined) return unpaid();
     return problem(503, "storage_unavailable", true);
   };
   const server = createServer(async (request, response) => {
@@ -74,6 +77,7 @@ export async function startService(): Promise<Service> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     lies,
+    unpaid,
     close: () => new Promise((resolve) => server.close(() => resolve()) && server.closeAllConnections()),
   };
 }
