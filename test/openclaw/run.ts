@@ -257,7 +257,8 @@ function resolveApprovals(host: Gateway, seen: Record<string, unknown>[], decisi
   return host.on(({ event, payload }) => {
     if (event !== "plugin.approval.requested" || !payload) return;
     seen.push(payload);
-    void host.rpc("plugin.approval.resolve", { id: payload["id"], decision });
+    // The answer may be lost with the connection; what counts is what the gateway then does.
+    host.rpc("plugin.approval.resolve", { id: payload["id"], decision }).catch(() => undefined);
   });
 }
 
