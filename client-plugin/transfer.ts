@@ -2,7 +2,7 @@
  * Bytes between the disk and S3, by presigned URL; one attempt each, judged. A PUT streams from a file with its exact length (a bare
  * stream would go out chunked, which S3 refuses); a GET streams to whoever reads. What to do about a failure is said by its `cure`.
  */
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import * as http from "node:http";
 import * as https from "node:https";
 import type { UploadTarget } from "#contract/upload";
@@ -63,15 +63,9 @@ export function put(
       timeout: IDLE_MS,
       ...(signal === undefined ? {} : { signal }),
     });
-    const file = createReadStream(path, {
-      start: target.offset,
-      end: target.offset + target.length - 1,
-      highWaterMark: 1 << 20,
-    });
     let sent = 0;
     let answered = false;
     const fail = (error: unknown) => {
-      file.destroy();
       request.destroy();
       if (signal?.aborted) reject(signal.reason);
       else
@@ -81,11 +75,6 @@ export function put(
             : new TransferError(`The upload to ${url.host} broke off: ${messageOf(error)}`, "again", error),
         );
     };
-    file.on("error", (error) => fail(new TransferError(`${path} cannot be read: ${error.message}`, "never", error)));
-    file.on("data", (chunk) => {
-      sent += chunk.length;
-      onProgress?.(sent);
-    });
     request.on("timeout", () => fail(new TransferError(`${url.host} did not answer for ${IDLE_MS / 1000} s`, "again")));
     // S3 answers a refused body before it has read it and closes: the answer counts, not the broken pipe behind it.
     request.on("error", (error) => setTimeout(() => answered || fail(error), 50));
@@ -93,13 +82,46 @@ export function put(
       answered = true;
       readText(response).then((text) => {
         const status = response.statusCode ?? 0;
+        // Answered before everything was sent: nothing more is.
+        if (!request.writableEnded) request.destroy();
         if (status >= 200 && status < 300) resolve({ host: url.host, already: false });
         else if (status === 412) resolve({ host: url.host, already: true });
         else fail(refusal("upload", url, status, text));
       }, fail);
     });
-    file.pipe(request);
+    const body = async () => {
+      for await (const piece of piecesOf(path, target.offset, target.length)) {
+        if (request.destroyed || answered) return;
+        // The piece is used again for the next one, so it must have left first.
+        await new Promise<void>((resolve) => request.write(piece, () => resolve()));
+        sent += piece.length;
+        onProgress?.(sent);
+      }
+      request.end();
+    };
+    body().catch((error) => fail(new TransferError(`${path} cannot be read: ${messageOf(error)}`, "never", error)));
   });
+}
+
+const PIECE_BYTES = 256 * 1024;
+
+/**
+ * A span of a file, piece by piece in one and the same buffer: a piece is good until the next is asked for. A stream would allocate
+ * each anew, and of gigabytes the garbage is what a process weighs.
+ */
+export async function* piecesOf(path: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  const file = await open(path, "r");
+  try {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length));
+    for (let done = 0; done < length; ) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, length - done), offset + done);
+      if (bytesRead === 0) throw new Error("it is shorter than it was");
+      done += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 function refusal(what: string, url: URL, status: number, text: string): TransferError {

@@ -6,13 +6,12 @@
  * only if the source had not changed by a bit meanwhile, and where it had, one key stream over two plaintexts would reveal both.
  */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import type { UploadReply } from "#contract/api";
 import { partSpan } from "#contract/parts";
 import type { PartsPlan, PartsReply, UploadTarget } from "#contract/upload";
 import { ApiError } from "./api.ts";
 import { type Patience, patiently } from "./patience.ts";
-import { put, TransferError } from "./transfer.ts";
+import { piecesOf, put, TransferError } from "./transfer.ts";
 
 /** From here on a file goes up in parts: less is sent again as a whole in the time it takes to ask. */
 export const PARTS_FROM_BYTES = 64 * 1024 ** 2;
@@ -199,8 +198,7 @@ function targetsOf(patience: Patience, asks: UploadAsks, plan: number, path: str
 
 async function hashOf(path: string, offset: number, length: number): Promise<string> {
   const hash = createHash("sha256");
-  const file = createReadStream(path, { start: offset, end: offset + length - 1, highWaterMark: 1 << 20 });
-  for await (const piece of file as AsyncIterable<Buffer>) hash.update(piece);
+  for await (const piece of piecesOf(path, offset, length)) hash.update(piece);
   return hash.digest("hex");
 }
 

@@ -194,7 +194,7 @@ async function openAndLand(
 /** The sealed bytes from the disk; an error instead of an end when they are not the bytes that were stored. */
 async function* verified(partial: string, source: DownloadState, running: Running): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
-  for await (const piece of createReadStream(partial, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>) {
+  for await (const piece of createReadStream(partial, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
     running.signal.throwIfAborted();
     hash.update(piece);
     yield piece;
