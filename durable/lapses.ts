@@ -37,7 +37,8 @@ export type Seen =
   /** Stored, and this is what 30 days more of it would cost now. */
   | { readonly end: "priced"; readonly amount: string; readonly card: string; readonly sizeBytes: number };
 
-const AGAIN_MS = 300_000;
+/** Asked again the more rarely the longer nobody could say: five minutes, then a tenth of the time it is over, at most an hour. */
+const again = (overMs: number) => Math.min(3_600_000, Math.max(300_000, overMs / 10));
 
 /** When the first of them is due, as SQL for the alarm. */
 export const OVERDUE_DUE = "SELECT min(due_ms) AS due FROM orders WHERE due_ms IS NOT NULL";
@@ -64,7 +65,7 @@ export function dueOrders(tx: Tx, atMost: number): Overdue[] {
 
 /** Why an order does not lapse now, and when to ask again; undefined when it does. */
 function waits(tx: Tx, order: Order, now: Now): { readonly because: string; readonly untilMs: number } | undefined {
-  const later = { untilMs: tx.nowMs + AGAIN_MS };
+  const later = { untilMs: tx.nowMs + again(tx.nowMs - (order.paidThroughMs ?? 0)) };
   if (hasOpenRenewal(tx, order.orderId)) return { because: "payment_open", ...later };
   if (!now.pulse) return { because: "heartbeat_unknown", ...later };
   if (!isAlive(now.pulse, tx.nowMs)) return { because: "heartbeat_missing", ...later };
@@ -85,7 +86,9 @@ export function finishDue(tx: Tx, orderId: string, seen: Seen, now: Now): void {
     if (plan && elect(tx, order, plan).ok) return;
   }
   const wait =
-    seen.end === "unknown" ? { because: "store_unknown", untilMs: tx.nowMs + AGAIN_MS } : waits(tx, order, now);
+    seen.end === "unknown"
+      ? { because: "store_unknown", untilMs: tx.nowMs + again(tx.nowMs - (order.paidThroughMs ?? 0)) }
+      : waits(tx, order, now);
   if (wait) postpone(tx, order, wait.untilMs);
   else if (order.state !== "stored" || seen.end !== "priced" || !renewed(tx, order, seen)) lapse(tx, order);
 }

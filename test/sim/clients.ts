@@ -219,7 +219,12 @@ function bare(buyer: Buyer, key: string, size: number, sha256: string): object {
 
 const signed = new Map<string, Authorization>();
 
-function pay(world: World, buyer: Buyer, asked: Reply, path: string): Record<string, string> {
+export function pay(
+  world: Pick<World, "time" | "random">,
+  buyer: Buyer,
+  asked: Reply,
+  path: string,
+): Record<string, string> {
   const accepts = (asked.body["accepts"] as { maxAmountRequired: string }[] | undefined)?.[0];
   const amount = BigInt(accepts?.maxAmountRequired ?? "0");
   const nowS = BigInt(Math.floor(world.time.nowMs / 1000));
@@ -239,7 +244,7 @@ function pay(world: World, buyer: Buyer, asked: Reply, path: string): Record<str
   return { "payment-signature": header };
 }
 
-function proof(world: World, buyer: Buyer, path: string): Record<string, string> {
+export function proof(world: Pick<World, "time" | "random">, buyer: Buyer, path: string): Record<string, string> {
   const payload = {
     method: "POST",
     path,

@@ -44,6 +44,8 @@ export interface EdgeParts {
   readonly io: Io;
   readonly s3: SimS3;
   readonly policy: Policy;
+  /** When the service was there; histories of hours need none. */
+  readonly pulse?: Ports["pulse"];
   readonly lanes: readonly Wallet[];
   callWallet(actor: Actor, wallet: Wallet, method: string, args: unknown[]): Promise<unknown>;
   callLane(actor: Actor, lane: Wallet, method: string, args: unknown[]): Promise<unknown>;
@@ -135,7 +137,7 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     chain: chainFor(actor, parts),
     store: parts.s3.storeFor(actor, parts.io),
     rates: openRates({ anyAge: true }),
-    pulse: { read: async () => ({ beats: {}, gaps: [] }) },
+    pulse: parts.pulse ?? { read: async () => ({ beats: {}, gaps: [] }) },
     policy: parts.policy,
     network: NETWORK,
     storeOrigins: [],

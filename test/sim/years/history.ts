@@ -1,0 +1,102 @@
+/** Years of many wallets, with outages, then calm until everything has come to rest. Throws what the judge finds. */
+import { type Books, judge } from "./judge.ts";
+import { keep, keeperOf } from "./people.ts";
+import { beat, catchUp, openYears, type Years } from "./world.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+
+export interface YearsHistory extends Books {
+  readonly events: number;
+  readonly outages: number;
+}
+
+export interface Length {
+  readonly wallets: number;
+  readonly days: number;
+  readonly tell?: (line: string) => void;
+}
+
+export async function runYears(seed: number, { wallets, days, tell }: Length): Promise<YearsHistory> {
+  const realNow = Date.now;
+  const world = openYears(seed);
+  const { time, random } = world;
+  const startMs = time.nowMs;
+  const untilMs = startMs + days * DAY_MS;
+  try {
+    for (let index = 1; index <= wallets; index++) {
+      const keeper = keeperOf(world, index, untilMs);
+      const names = random.pick([1, 1, 1, 2, 3]);
+      for (let name = 0; name < names; name++)
+        time.at(startMs + random.between(0, 60) * DAY_MS + random.between(0, DAY_MS), () => {
+          keep(world, keeper, `${keeper.name}-${name}`).catch((error: unknown) => {
+            world.fault ??= error;
+          });
+        });
+    }
+    await beat(world);
+    everyHour(world);
+    planOutages(world, startMs, untilMs);
+    const step = () => {
+      if (world.fault !== undefined) throw world.fault;
+    };
+    for (let day = 30; day < days; day += 30) {
+      await time.runUntil(startMs + day * DAY_MS, step);
+      judge(world, false);
+      if (day % 360 === 0) tell?.(`year ${day / 360}: ${time.events.toLocaleString("en")} events`);
+    }
+    await time.runUntil(untilMs, step);
+    Object.assign(world.io.faults, { before: 0, after: 0, crash: 0 });
+    // Who was on the way finishes; what is unpaid by then goes.
+    await time.runUntil(untilMs + 5 * DAY_MS, step);
+    const books = judge(world, true);
+    return { ...books, events: time.events, outages: world.outages.length };
+  } finally {
+    Date.now = realNow;
+  }
+}
+
+/** The minute's cron, run every hour: what a minute would add is a heartbeat, and that is caught up where it is read. */
+function everyHour(world: Years): void {
+  const { time } = world;
+  const run = async () => {
+    if (!world.off) for (const registry of world.registries.values()) await registry.call("wakeOverdue", []);
+  };
+  const tick = () => {
+    run().catch((error: unknown) => {
+      world.fault ??= error;
+    });
+    time.at(time.nowMs + HOUR_MS, tick);
+  };
+  time.at(time.nowMs + HOUR_MS, tick);
+}
+
+/** Now and then everything is off, for hours or for a month, or the chain cannot be reached. */
+function planOutages(world: Years, fromMs: number, untilMs: number): void {
+  const { time, random } = world;
+  let atMs = fromMs + random.between(20, 200) * DAY_MS;
+  while (atMs < untilMs - 60 * DAY_MS) {
+    const whole = random.chance(0.5);
+    const lengthMs = random.pick([20 * 60_000, HOUR_MS, 7 * HOUR_MS, 2 * DAY_MS, whole ? 31 * DAY_MS : 3 * DAY_MS]);
+    const outage = { fromMs: atMs, toMs: atMs + lengthMs };
+    time.at(outage.fromMs, () => begin(world, whole, outage));
+    time.at(outage.toMs, () => void end(world, whole));
+    atMs = outage.toMs + random.between(20, 300) * DAY_MS;
+  }
+}
+
+function begin(world: Years, whole: boolean, outage: { fromMs: number; toMs: number }): void {
+  catchUp(world);
+  world.outages.push(outage);
+  if (whole) world.off = true;
+  world.ledger.down = true;
+}
+
+async function end(world: Years, whole: boolean): Promise<void> {
+  catchUp(world);
+  world.ledger.down = false;
+  if (whole) world.off = false;
+  // The first cron finds the gap before anybody who waited is served.
+  await beat(world);
+  for (const ring of world.waiting.splice(0)) ring();
+}

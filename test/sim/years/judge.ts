@@ -1,0 +1,158 @@
+/** What must hold through the years, told from the chain's transfers and from what was off when; the objects' own clocks are not asked. */
+import { formatMicroUsdc } from "#contract/money";
+import { Broken } from "../edge.ts";
+import type { Years } from "./world.ts";
+
+const DAY_MS = 86_400_000;
+const PERIOD_MS = 30 * DAY_MS;
+/** An alarm may be two hours late, be forgotten and be found by the hourly cron; a sweep takes minutes. */
+const SWEEP_MS = 6 * 3_600_000;
+
+/** Lapses that were looked at: they do not change. */
+const judged = new Set<string>();
+
+type Row = Record<string, string | number | null>;
+
+export interface Books {
+  revenue: bigint;
+  granted: bigint;
+  credit: bigint;
+  /** Bought with credit: granted, and paid for before. */
+  fromCredit: bigint;
+  periods: number;
+  orders: number;
+  lapsed: number;
+  stored: number;
+}
+
+export function judge(world: Years, atRest: boolean): Books {
+  if (world.fault !== undefined) throw world.fault;
+  const books: Books = {
+    revenue: 0n,
+    granted: 0n,
+    credit: 0n,
+    fromCredit: 0n,
+    periods: 0,
+    orders: 0,
+    lapsed: 0,
+    stored: 0,
+  };
+  for (const [wallet, shelf] of world.wallets) {
+    const rows = (query: string) => shelf.database.all(query, []) as Row[];
+    const payments = new Map(rows("SELECT * FROM payments").map((row) => [String(row["claim_key"]), row]));
+    const renewals = Map.groupBy(rows("SELECT * FROM renewals"), (row) => String(row["order_id"]));
+    let sent = 0n;
+    for (const claim of payments.keys()) sent += world.ledger.transfers.get(claim)?.authorization.value ?? 0n;
+    const granted = sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "settled"));
+    const credited = sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "credited"));
+    const spent = sumOf([...payments.values()].filter((row) => !onChain(row) && row["state"] === "settled"));
+    const credit = BigInt(String(rows("SELECT value FROM meta WHERE key = 'credit'")[0]?.["value"] ?? "0"));
+    if (atRest && sent !== granted + credited)
+      throw new Broken(`${wallet} sent ${sent}; granted ${granted}, credited ${credited}`);
+    if (credit !== credited - spent)
+      throw new Broken(`${wallet} has credit ${credit}; ${credited} came, ${spent} went`);
+    const lapsedAt = (id: string) => {
+      const row = shelf.database.all("SELECT at_ms FROM journal WHERE kind = 'order.lapsed' AND data LIKE ?", [
+        `%${id}%`,
+      ])[0];
+      return Number(row?.["at_ms"] ?? Number.NaN);
+    };
+    for (const order of rows("SELECT * FROM orders")) {
+      const own = renewals.get(String(order["order_id"])) ?? [];
+      judgeOrder(world, order, payments, own, atRest, lapsedAt);
+      books.orders += 1;
+      books.lapsed += order["ended"] === "unpaid" ? 1 : 0;
+      books.stored += order["state"] === "stored" ? 1 : 0;
+      books.periods += own.filter((row) => row["state"] === "granted").length + (order["paid_ms"] === null ? 0 : 1);
+    }
+    books.revenue += sent;
+    books.granted += granted;
+    books.credit += credit;
+    books.fromCredit += spent;
+  }
+  if (atRest && books.revenue !== books.granted + books.credit + books.fromCredit)
+    throw new Broken(
+      `${formatMicroUsdc(books.revenue)} came in; ${books.granted} granted, ${books.credit} is owed, ${books.fromCredit} was owed and spent`,
+    );
+  return books;
+}
+
+/** Its end by the chain: the first payment's block, and each later one's, in their order. */
+function judgeOrder(
+  world: Years,
+  order: Row,
+  payments: Map<string, Row>,
+  renewals: Row[],
+  atRest: boolean,
+  lapsedAt: (id: string) => number,
+): void {
+  const id = String(order["order_id"]);
+  const first = payments.get(String(order["claim_key"]));
+  const settled = (row: Row | undefined) =>
+    row !== undefined && (row["state"] === "settled" || row["state"] === "reopened");
+  // A reorg that took a payment for good takes its days, and leaves two: another sum, judged in the object's own tests.
+  const whole = settled(first) && renewals.every((row) => row["state"] !== "reversed");
+  const periods = renewals
+    .filter((row) => row["state"] === "granted")
+    .sort((a, b) => Number(a["period"]) - Number(b["period"]));
+  for (const [index, row] of periods.entries()) {
+    if (whole && Number(row["period"]) !== index + 1) throw new Broken(`${id} skips period ${index + 1}`);
+    if (!settled(payments.get(String(row["claim_key"]))))
+      throw new Broken(`${id} has period ${row["period"]} and nobody paid it`);
+  }
+  let throughMs = Number(order["paid_through_ms"] ?? 0);
+  if (whole) {
+    const start = Number(order["paid_ms"]);
+    throughMs = periods.reduce((endMs, row) => Math.max(endMs, Number(row["paid_ms"])) + PERIOD_MS, start + PERIOD_MS);
+    if (throughMs !== Number(order["paid_through_ms"]))
+      throw new Broken(`${id} says paid through ${order["paid_through_ms"]}; its payments say ${throughMs}`);
+  }
+  const deadlineMs = graceEnd(world, throughMs);
+  if (order["ended"] === "unpaid" && !judged.has(id)) {
+    judged.add(id);
+    const endedMs = lapsedAt(id);
+    if (!(endedMs > deadlineMs))
+      throw new Broken(`${id} was paid or in grace until ${deadlineMs} and lapsed at ${endedMs}`);
+    // Longer than a sweep only for a payment whose outcome was open, or an outage on the way.
+    const excused = world.outages.some(({ fromMs, toMs }) => fromMs < endedMs && toMs > deadlineMs - SWEEP_MS);
+    if (endedMs > deadlineMs + SWEEP_MS && !excused)
+      throw new Broken(`${id} should have gone at ${deadlineMs} and lapsed at ${endedMs}`);
+    if (renewals.some((row) => row["state"] === "granted" && Number(row["through_ms"]) > endedMs))
+      throw new Broken(`${id} lapsed with a period still to run`);
+  }
+  const open = renewals.some((row) => row["state"] === "open");
+  if (atRest && open) throw new Broken(`${id} has an open renewal at rest`);
+  if (renewals.some((row) => row["state"] === "homeless") && atRest)
+    throw new Broken(`${id} has homeless money at rest`);
+  const lateMs = world.off || world.ledger.down ? Number.POSITIVE_INFINITY : SWEEP_MS;
+  if (order["state"] === "stored" && !open && world.time.nowMs > deadlineMs + lateMs && quietFor(world, lateMs))
+    throw new Broken(
+      `${id} is unpaid since ${throughMs}, should have gone at ${deadlineMs}, and is kept at ${world.time.nowMs}`,
+    );
+}
+
+/** Nothing was off within this time: a sweep had its chance. */
+function quietFor(world: Years, ms: number): boolean {
+  return world.outages.every(({ toMs }) => world.time.nowMs - toMs > ms);
+}
+
+/** Two days in which one could have paid. An outage of ten minutes or less is none. */
+function graceEnd(world: Years, throughMs: number): number {
+  let [atMs, leftMs] = [throughMs, 2 * DAY_MS];
+  for (const { fromMs, toMs } of world.outages) {
+    if (toMs <= atMs) continue;
+    const freeMs = Math.max(0, fromMs - atMs);
+    if (freeMs >= leftMs) break;
+    leftMs -= freeMs;
+    atMs = toMs;
+  }
+  return atMs + leftMs;
+}
+
+function onChain(row: Row): boolean {
+  return String(row["claim_key"]).startsWith("eip155");
+}
+
+function sumOf(rows: readonly Row[]): bigint {
+  return rows.reduce((total, row) => total + BigInt(String(row["amount"])), 0n);
+}
