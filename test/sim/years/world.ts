@@ -42,6 +42,7 @@ export function openYears(seed: number): Years {
     priceMinimum: 10_000n,
     regions: ["us-east-1"],
     defaultRegion: "us-east-1",
+    stores: { "us-east-1": "s3", "eu-north-1": "s3" },
   };
   const clock = { nowMs: () => time.nowMs };
   const world: Years = {
