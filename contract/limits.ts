@@ -143,3 +143,7 @@ export const S3_LOOKS_PER_LIST_MAX = 16;
 
 /** Contents replaced under one paid name, per hour: more is a loop. */
 export const PLANS_PER_ORDER_HOUR_MAX = 60;
+
+/** Rows of each list in one `GET /billing`, and events in one `GET /events`: more is another page. */
+export const BILLING_ROWS_MAX = 200;
+export const EVENTS_MAX = 500;

@@ -19,6 +19,7 @@ import {
   UploadRequest,
 } from "./api.ts";
 import { GUIDANCE, UPLOAD_EXAMPLE } from "./bazaar.ts";
+import { BillingReply, BillingRequest, EventsReply, EventsRequest } from "./billing.ts";
 import {
   BrowserCodeReply,
   BrowserCodeRequest,
@@ -137,6 +138,22 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "How a payment stands",
     reply: PaymentReply,
     by: ["proof", "siwx", "session", "ticket"],
+  },
+  {
+    methods: ["get"],
+    path: "/billing",
+    summary: "What is due when and what it will cost, what was paid, what is owed",
+    request: BillingRequest,
+    reply: BillingReply,
+    by: ["proof", "siwx", "session"],
+  },
+  {
+    methods: ["get"],
+    path: "/events",
+    summary: "What happened to this wallet's orders and payments, numbered",
+    request: EventsRequest,
+    reply: EventsReply,
+    by: ["proof", "siwx", "session"],
   },
   {
     methods: ["get", "post"],

@@ -6,6 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
+import { billing, eventsAfter, type Mark } from "./billing.ts";
 import { type BrowserStep, browse } from "./browser.ts";
 import { offerOf, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
@@ -286,6 +287,14 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   finishDue(orderId: string, seen: Seen, now: Now): void {
     this.#transact((tx) => finishDue(tx, orderId, seen, now));
+  }
+
+  billing(proof: ProofUse | undefined, atMost: number, dueAfter: Mark | undefined, paidBefore: Mark | undefined) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? billing(tx, atMost, dueAfter, paidBefore));
+  }
+
+  events(proof: ProofUse | undefined, after: number, atMost: number) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? eventsAfter(tx, after, atMost));
   }
 
   /** What would lapse before `untilMs`; changes nothing. */

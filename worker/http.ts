@@ -4,6 +4,7 @@ import type { HealthReply } from "#contract/api";
 import { type PageFiles, pageResponse } from "./app-page.ts";
 import { headOf, inTurn, isLarge, jsonReply, problem, readCall, tooMany } from "./door.ts";
 import { challenge, session } from "./flow/auth.ts";
+import { billing, events } from "./flow/billing.ts";
 import { downloadInBrowser, listInBrowser, mintCode, revokeBrowsers, signOut, tradeCode } from "./flow/browser.ts";
 import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
@@ -61,6 +62,8 @@ export function routes(
   on(["POST"], "/storage/upload/parts", parts);
   on(["POST"], "/storage/upload/confirm", confirm);
   on(["GET"], "/payments/:id", payment);
+  on(["GET"], "/billing", billing);
+  on(["GET"], "/events", events);
   on(["GET", "POST"], "/storage/ls", list);
   on(["GET", "POST"], "/storage/download", download);
   on(["POST", "DELETE"], "/storage/delete", remove);

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { publishedApi } from "../oldclient/cases.ts";
 import { type Live, startLive } from "./stack.ts";
+import { billing } from "./suite/billing.ts";
 import { browser } from "./suite/browser.ts";
 import { bytes } from "./suite/bytes.ts";
 import { crash } from "./suite/crash.ts";
@@ -34,6 +35,7 @@ stockClients(live);
 oldClient(live);
 money(live);
 renewals(live);
+billing(live);
 bytes(live);
 inlineUploads(live);
 publishedApi(live);

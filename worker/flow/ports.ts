@@ -25,6 +25,8 @@ export type WalletRemote = Remote<
     | "beginRenewal"
     | "wake"
     | "lapsing"
+    | "billing"
+    | "events"
     | "plan"
     | "largestRoom"
     | "isNewTo"
