@@ -88,7 +88,7 @@ describe("an unpaid object", () => {
   it("waits for a claim that was taken in time, however long its outcome takes", async () => {
     const wallet = freshWallet();
     const { orderId } = await store(wallet);
-    await toDeadline(wallet, -2_000);
+    await toDeadline(wallet, -60_000);
     const claim = claimFor(wallet);
     good(await begin(wallet, orderId, 1, claim));
     worldOf(wallet).settle = () => UNKNOWN;
@@ -100,13 +100,13 @@ describe("an unpaid object", () => {
 
     const other = freshWallet();
     const held = await store(other);
-    await toDeadline(other, -2_000);
+    await toDeadline(other, -60_000);
     const refused = claimFor(other);
     good(await begin(other, held.orderId, 1, refused));
     worldOf(other).settle = () => UNKNOWN;
     await advance(other, HOUR_MS);
     worldOf(other).settle = () => refusedAs(true);
-    await advance(other, HOUR_MS);
+    await advance(other, 3 * HOUR_MS);
     expect(await orderOf(other)).toMatchObject(LAPSED);
   });
 
@@ -124,7 +124,7 @@ describe("an unpaid object", () => {
     await toDeadline(wallet, HOUR_MS);
     expect(await orderOf(wallet)).toMatchObject(STORED);
     Object.assign(world, calm);
-    await advance(wallet, 600_000);
+    await advance(wallet, 3 * HOUR_MS);
     expect(await orderOf(wallet)).toMatchObject(LAPSED);
   });
 
@@ -135,7 +135,7 @@ describe("an unpaid object", () => {
     // Off from a day into the grace, for a month.
     const gap = { fromMs: paidThroughMs + DAY_MS, toMs: paidThroughMs + 31 * DAY_MS };
     worldOf(wallet).pulse = async () => ({ ...alive(nowMs(wallet)), gaps: [gap] });
-    await advance(wallet, paidThroughMs + 32 * DAY_MS - 5_000 - nowMs(wallet));
+    await advance(wallet, paidThroughMs + 32 * DAY_MS - 60_000 - nowMs(wallet));
     expect(await orderOf(wallet)).toMatchObject(STORED);
     const wanted = {
       agentId: "main",
@@ -150,7 +150,7 @@ describe("an unpaid object", () => {
     expect(await ask([])).toMatchObject({ code: "gone" });
     expect(await ask([gap])).toMatchObject({ step: "price", index: 1, deadlineMs: paidThroughMs + 32 * DAY_MS });
     expect(await begin(wallet, orderId, 1)).toMatchObject({ code: "gone" });
-    await advance(wallet, 60_000);
+    await advance(wallet, 2 * HOUR_MS);
     expect(await orderOf(wallet)).toMatchObject(LAPSED);
   });
 
@@ -195,7 +195,7 @@ describe("an order that is paid and unconfirmed at its end", () => {
     await advance(absent, PERIOD_MS + HOUR_MS);
     expect(await orderOf(absent)).toMatchObject({ state: "paid" });
     worldOf(absent).look = async () => ({ end: "absent" });
-    await advance(absent, 600_000);
+    await advance(absent, 3 * HOUR_MS);
     expect(await orderOf(absent)).toMatchObject({ state: "ended", ended: "never_stored" });
   });
 });
