@@ -209,6 +209,13 @@ export const REFUSALS = {
     title: "Another period is the next to be paid",
     next: "Renew without period_index, or with next_period_index.",
   },
+  statement_changed: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The statement holds no more",
+    next: "Ask for a new statement; nothing was charged for this one.",
+  },
   renewal_too_early: {
     status: 409,
     retryable: false,

@@ -115,6 +115,22 @@ export const RENEWAL_REPEAT_DAYS = 20;
 /** A year ahead: nothing here is a savings account. */
 export const PERIODS_AHEAD_MAX = 12;
 
+/**
+ * Lines of one statement. All are claimed, and later granted, in one transaction of the wallet's object, which serves nobody meanwhile;
+ * who keeps more pays with several.
+ */
+export const STATEMENT_LINES_MAX = 1_000;
+/** Pages of S3 (1,000 keys each) that one statement is weighed by; what is behind them comes with the next statement. */
+export const STATEMENT_S3_PAGES_MAX = 100;
+/** Statements that nobody has paid; a newer one replaces the oldest. */
+export const OPEN_STATEMENTS_MAX = 20;
+/** Cost Explorer asks $0.01 for a forecast: nothing is forecast for a statement of less than ten times that. */
+export const FORECAST_FROM_MICRO_USDC = 100_000n;
+/** When the forecast for the next statement is fetched: before a monthly payer asks for it. */
+export const FORECAST_AHEAD_DAYS = 25;
+/** Rows of a ledger in one answer: about 400 bytes each. */
+export const LEDGER_ROWS_MAX = 1_000;
+
 /** The service beats every minute; this long without, and there was an outage. */
 export const BEAT_MISSED_MS = 600_000;
 /** An outage older than this is over for every object: two days after it each had its grace. */

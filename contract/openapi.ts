@@ -50,6 +50,7 @@ import {
   StatReply,
 } from "./objects.ts";
 import { PaymentReply, PendingReply, SettleReply, SettleRequest } from "./settling.ts";
+import { StatementReply, StatementRequest, StatementSettled } from "./statements.ts";
 import { PartsReply, PartsRequest } from "./upload.ts";
 import type { Requirements } from "./x402.ts";
 
@@ -99,11 +100,19 @@ export const OPERATIONS: readonly Operation[] = [
   {
     methods: ["post"],
     path: "/payment/settle",
-    summary: "Pay a quote, or the next 30 days of a stored object",
+    summary: "Pay a quote, the next 30 days of a stored object, or a statement",
     request: SettleRequest,
-    reply: SettleReply,
+    reply: z.union([SettleReply, StatementSettled]),
     by: ["proof"],
     paid: true,
+  },
+  {
+    methods: ["post"],
+    path: "/billing/statement",
+    summary: "The next 30 days of every object that is due within 30 days, at a price held for an hour",
+    request: StatementRequest,
+    reply: StatementReply,
+    by: ["proof"],
   },
   {
     methods: ["post"],

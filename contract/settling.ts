@@ -5,11 +5,15 @@ import { PAYMENT_HEADER_BYTES_MAX } from "./limits.ts";
 
 const CarriedPayment = z.union([z.string().max(PAYMENT_HEADER_BYTES_MAX), z.record(z.string(), z.unknown())]);
 
-/** POST /payment/settle. With `quote_id`: pay a quote. With `renewal`: pay the next 30 days of a stored object. */
+/**
+ * POST /payment/settle. With `quote_id`: pay a quote. With `renewal`: pay the next 30 days of a stored object. With `statement_id`: pay
+ * the next 30 days of all objects of a statement (statements.ts).
+ */
 export const SettleRequest = z
   .strictObject({
     wallet_address: WalletAddress,
     quote_id: Id.optional(),
+    statement_id: Id.optional(),
     renewal: z.boolean("must be true or omitted").optional(),
     object_key: ObjectKey.optional(),
     agent_id: AgentId.default("main"),
@@ -21,12 +25,15 @@ export const SettleRequest = z
   })
   .superRefine((request, context) => {
     const fault = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
-    const { renewal, quote_id, object_key, period_index, payment, payment_authorization } = request;
+    const { renewal, quote_id, statement_id, object_key, period_index, payment, payment_authorization } = request;
     if (payment !== undefined && payment_authorization !== undefined)
       fault("payment_authorization", "give payment or payment_authorization, not both");
     if (renewal && quote_id !== undefined) fault("quote_id", "must not be sent when renewal is true");
     if (renewal && object_key === undefined) fault("object_key", "a renewal names its object");
-    if (!renewal && quote_id === undefined) fault("quote_id", "give quote_id, or renewal and object_key");
+    if (statement_id !== undefined && (renewal || quote_id !== undefined))
+      fault("statement_id", "give statement_id alone, or quote_id, or renewal and object_key");
+    if (!renewal && quote_id === undefined && statement_id === undefined)
+      fault("quote_id", "give quote_id, or renewal and object_key, or statement_id");
     if (!renewal && object_key !== undefined) fault("object_key", "only a renewal names an object");
     if (!renewal && period_index !== undefined) fault("period_index", "only a renewal has periods");
   });
@@ -82,9 +89,12 @@ export const PaymentReply = z.object({
   trans_id: z.string().optional(),
   block_number: z.string().optional(),
   reason: z.string().optional(),
-  /** What it is for: `order` the first period of an object, `renewal` a later one. */
+  /** What it is for: `order` the first period of an object, `renewal` a later one, `statement` later ones of many, `pack` reads. */
   purpose: z.string(),
   period_index: z.number().int().optional(),
+  /** Of a statement, and how many objects it pays for. */
+  statement_id: z.string().optional(),
+  objects: z.number().int().optional(),
   order_id: z.string().optional(),
   order_state: z.string().optional(),
   object_key: z.string().optional(),

@@ -57,13 +57,13 @@ export function s3Key(agentId: string, objectKey: string, orderId: string, plan:
  * Ids carry their wallet, so that whoever holds an id reaches the right Durable Object and nobody else's:
  * `<kind>_<40 hex of the wallet>_<serial>`.
  */
-export type IdKind = "quote" | "order" | "pay" | "pack";
+export type IdKind = "quote" | "order" | "pay" | "pack" | "stmt";
 
 export function makeId(kind: IdKind, wallet: Wallet, serial: string): string {
   return `${kind}_${wallet.slice(2)}_${serial}`;
 }
 
-const ID = /^(quote|order|pay|pack)_([0-9a-f]{40})_([0-9a-f]{16,64})$/;
+const ID = /^(quote|order|pay|pack|stmt)_([0-9a-f]{40})_([0-9a-f]{16,64})$/;
 
 export function walletOfId(kind: IdKind, id: string): Wallet | undefined {
   const match = ID.exec(id);

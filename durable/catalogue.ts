@@ -5,18 +5,25 @@ import type { Purpose } from "./ledger.ts";
 import { PACK_RULES, type PackAsk, packOffer } from "./packs.ts";
 import type { Offer, PurposeRules } from "./purposes.ts";
 import { RENEWAL_RULES, type RenewalAsk, renewalOffer } from "./renewals.ts";
+import { STATEMENT_RULES, statementOffer } from "./statements.ts";
 import type { Tx } from "./tx.ts";
 
-/** What somebody wants to buy: an order, by quote or at the price the edge has just computed; a renewal; or a pack of reads. */
-export type Purchase = OrderAsk | { readonly renewal: RenewalAsk } | { readonly pack: PackAsk };
+/** What somebody wants to buy: an order, by quote or at the price the edge has just computed; a renewal; a statement; or a pack of reads. */
+export type Purchase =
+  | OrderAsk
+  | { readonly renewal: RenewalAsk }
+  | { readonly statementId: string }
+  | { readonly pack: PackAsk };
 
 export function offerOf(tx: Tx, purchase: Purchase): Offer | Refusal {
   if ("pack" in purchase) return packOffer(tx, purchase.pack);
+  if ("statementId" in purchase) return statementOffer(tx, purchase.statementId);
   return "renewal" in purchase ? renewalOffer(tx, purchase.renewal) : buyingOffer(tx, purchase);
 }
 
 export const RULES: Readonly<Record<Purpose, PurposeRules>> = {
   order: ORDER_RULES,
   renewal: RENEWAL_RULES,
+  statement: STATEMENT_RULES,
   pack: PACK_RULES,
 };

@@ -29,7 +29,9 @@ export function beginKeyed(
 function beginIdentified(tx: Tx, claim: Claim, purchase: Purchase, identifier: KeyUse | undefined): Begun {
   if (!identifier) return beginPayment(tx, claim, purchase);
   // Which period an identifier means was looked up before the price was made (renewing.ts).
-  const before = () => ("renewal" in purchase ? undefined : madeBefore(tx, claim, purchase, identifier));
+  // A statement is bought once, by whatever name.
+  const isNamed = "renewal" in purchase || "statementId" in purchase;
+  const before = () => (isNamed ? undefined : madeBefore(tx, claim, purchase, identifier));
   const begun = underKey(tx, identifier, () => before() ?? beginPayment(tx, claim, purchase));
   if (begun.ok && "pack" in purchase) rememberOrder(tx, identifier, begun.payment.claimKey);
   else if (begun.ok && begun.order) rememberOrder(tx, identifier, begun.order.orderId);

@@ -16,7 +16,7 @@ import type { Tx } from "./tx.ts";
 export type PaymentState = "open" | "settled" | "reopened" | "void" | "dead" | "credited" | "withdrawn";
 
 /** What a payment is for; purposes.ts says what each means. */
-export type Purpose = "order" | "renewal" | "pack";
+export type Purpose = "order" | "renewal" | "statement" | "pack";
 
 export interface PaymentRecord {
   readonly claimKey: ClaimKey;

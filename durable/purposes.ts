@@ -3,15 +3,12 @@
  * freed or taken back is the purpose's. A purpose has two halves: an offer, which is asked before anything is claimed, and rules,
  * which are told how the claim ended. Both run inside the ledger's own transaction.
  *
- *   order    room for one object for its first period (buying.ts)
- *   renewal  the next period of a stored object (renewals.ts)
- *   pack     reads beyond the allowance, for a day (packs.ts)
+ *   order      room for one object for its first period (buying.ts)
+ *   renewal    the next period of a stored object (renewals.ts)
+ *   statement  the next period of many objects at once (statements.ts): one claim, a renewal for each line
+ *   pack       reads beyond the allowance, for a day (packs.ts)
  *
- * How what comes later fits:
- * - A statement pays for many (object, period) at once: an offer whose `open` writes a `renewals` row for each line, all under the one
- *   claim, with `purchase` = `statement|<id>` and the statement's id as `orderId`; RENEWAL_RULES work on all rows of a claim as they
- *   are, and credit the share of each line that finds its object gone. No line is ever paid twice: (order, period) is unique.
- * - A mandate is a renewal whose authorization was handed over before: the alarm calls `beginPayment` with it and the index it is for.
+ * A mandate is a renewal whose authorization was handed over before: the alarm calls `beginPayment` with it and the index it is for.
  */
 import type { Refusal } from "#contract/errors";
 import type { PaymentRecord, Subject } from "./ledger.ts";

@@ -134,7 +134,7 @@ export function renewalOffer(tx: Tx, ask: RenewalAsk): Offer {
 }
 
 /** Writes down which periods a claim will pay for; `asks` is never empty. */
-function openRenewals(
+export function openRenewals(
   tx: Tx,
   claimKey: ClaimKey,
   asks: readonly RenewalAsk[],

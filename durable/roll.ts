@@ -3,6 +3,7 @@
  * a registry that believes in an earlier time merely wakes the wallet and is told better then.
  */
 import { EMPTIED_DUE } from "./emptied.ts";
+import { FORECAST_DUE } from "./forecasts.ts";
 import { OVERDUE_DUE } from "./lapses.ts";
 import { LOOK_DUE } from "./unconfirmed.ts";
 import { UNSERVED_DUE } from "./unserved.ts";
@@ -25,6 +26,7 @@ const DUES: readonly string[] = [
   LOOK_DUE,
   EMPTIED_DUE,
   OVERDUE_DUE,
+  FORECAST_DUE,
 ];
 
 /** The earliest deadline in the rows. */

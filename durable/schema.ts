@@ -152,6 +152,16 @@ const WALLET_MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX packs_by_purchase ON packs (kind, order_id);
   `,
+  `
+  -- Statements (statements.ts): lines and prices as they were made. "claim_key": of the last claim that was taken for it.
+  CREATE TABLE statements (
+    statement_id TEXT PRIMARY KEY, expires_ms INTEGER NOT NULL, statement TEXT NOT NULL, claim_key TEXT
+  ) WITHOUT ROWID;
+  -- What AWS expects (forecasts.ts). "next_ms": when it is to be asked for; nothing once it was.
+  CREATE TABLE forecasts (
+    from_ms INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL, state TEXT NOT NULL, amount TEXT, next_ms INTEGER
+  );
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

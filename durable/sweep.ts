@@ -7,7 +7,20 @@ import type { Emptied } from "./emptied.ts";
 import type { Standing } from "./finality.ts";
 import { askWorld, type LapsePorts, seeOverdue } from "./lapse.ts";
 import type { Now, Overdue, Seen } from "./lapses.ts";
-import type { Chain, ClaimKey, ObjectPlace, Recheck, Removed, SettlementEnd, SettlementJob, Store } from "./ports.ts";
+import type {
+  Chain,
+  ClaimKey,
+  Clock,
+  Forecast,
+  ForecastAsk,
+  Forecasts,
+  ObjectPlace,
+  Recheck,
+  Removed,
+  SettlementEnd,
+  SettlementJob,
+  Store,
+} from "./ports.ts";
 import type { Sought } from "./seek.ts";
 import { type Look, lookFor } from "./unconfirmed.ts";
 import type { Unserved } from "./unserved.ts";
@@ -20,6 +33,7 @@ interface Sweepable {
   finishLook(look: Look, end: Sought): void;
   finishEmptied(bucket: Emptied, removed: Removed): void;
   finishDue(orderId: string, seen: Seen, now: Now): void;
+  finishForecast(ask: ForecastAsk, forecast: Forecast): void;
 }
 
 const SILENCE: Now = { pulse: undefined, chainMs: undefined };
@@ -28,7 +42,7 @@ const RECEIPT_WAIT_MS = 8_000;
 
 export async function sweep(
   wallet: Sweepable,
-  ports: LapsePorts,
+  ports: LapsePorts & { readonly forecasts: Forecasts },
   due: () => {
     owner: Wallet;
     payments: SettlementJob[];
@@ -38,9 +52,10 @@ export async function sweep(
     looks: Look[];
     emptied: Emptied[];
     overdue: Overdue[];
+    forecasts: ForecastAsk[];
   },
 ): Promise<void> {
-  const { owner, payments, standing, erasures, unserved, looks, emptied, overdue } = due();
+  const { owner, payments, standing, erasures, unserved, looks, emptied, overdue, forecasts } = due();
   // One answer for all of them: a thousand objects of one day ask the chain once.
   const now = overdue.length === 0 ? SILENCE : await askWorld(ports);
   await Promise.all([
@@ -50,6 +65,7 @@ export async function sweep(
     ...looks.map((each) => errand("look", each.place.key, () => look(wallet, ports.store, each))),
     ...emptied.map((each) => errand("remove", each.name, () => remove(wallet, ports.store, owner, each))),
     ...overdue.map((each) => errand("lapse", each.order.orderId, () => lapse(wallet, ports, each, now))),
+    ...forecasts.map((ask) => errand("forecast", ask.wallet, () => forecast(wallet, ports, ask))),
     ...erasures.map((place) => errand("erase", place.key, () => erase(wallet, ports.store, place))),
   ]);
 }
@@ -93,6 +109,18 @@ async function lapse(wallet: Sweepable, ports: LapsePorts, each: Overdue, now: N
   const { orderId } = each.order;
   const seen = await answerOf("lapse", orderId, () => seeOverdue(ports, each), { end: "unknown" } as const);
   wallet.finishDue(orderId, seen, now);
+}
+
+async function forecast(
+  wallet: Sweepable,
+  ports: { readonly clock: Clock; readonly forecasts: Forecasts },
+  ask: ForecastAsk,
+): Promise<void> {
+  const tell = () => ports.forecasts.storageCost(ask, ports.clock.nowMs());
+  wallet.finishForecast(
+    ask,
+    await answerOf("forecast", ask.wallet, tell, { end: "unknown", detail: "nobody answered" }),
+  );
 }
 
 /**

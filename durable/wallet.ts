@@ -15,6 +15,7 @@ import { beginDelete, type Deleting } from "./deletes.ts";
 import { type DownloadAsk, type Taken, takeDownload } from "./downloads.ts";
 import { dueEmptied, type Emptied, finishEmptied } from "./emptied.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
+import { dueForecasts, finishForecast } from "./forecasts.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
 import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
@@ -39,6 +40,8 @@ import type {
   Chain,
   ClaimKey,
   Clock,
+  Forecast,
+  ForecastAsk,
   Forecasts,
   Policy,
   Rates,
@@ -57,6 +60,7 @@ import { answerDue, type Due, dueIn, heard, toTell, unheard } from "./roll.ts";
 import type { Pulse } from "./rules/pulse.ts";
 import { migrateWallet } from "./schema.ts";
 import type { Sought } from "./seek.ts";
+import { type StatementStep, type StatementStepped, statementStep } from "./statements.ts";
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
@@ -148,6 +152,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   /** What a renewal is for, before its price is known. */
   beginRenewal(proof: ProofUse, wanted: RenewalWanted): RenewalStep {
     return this.#transact((tx) => bindProof(tx, proof) ?? beginRenewal(tx, wanted));
+  }
+
+  statement(proof: ProofUse | undefined, step: StatementStep): StatementStepped {
+    return this.#transact((tx) => bindProof(tx, proof) ?? statementStep(tx, step));
   }
 
   /** Buys with the wallet's credit if it covers the price; the caller has proven to be the wallet. */
@@ -285,6 +293,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? browse(tx, step));
   }
 
+  finishForecast(ask: ForecastAsk, forecast: Forecast): void {
+    this.#transact((tx) => finishForecast(tx, ask, forecast));
+  }
+
   finishDue(orderId: string, seen: Seen, now: Now): void {
     this.#transact((tx) => finishDue(tx, orderId, seen, now));
   }
@@ -349,6 +361,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       erasures: dueErasures(tx, 50),
       emptied: dueEmptied(tx, 5),
       overdue: dueOrders(tx, 100),
+      forecasts: dueForecasts(tx),
     }));
   }
 

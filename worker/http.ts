@@ -20,6 +20,7 @@ import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
 import { remove } from "./flow/remove.ts";
 import { settle } from "./flow/settle.ts";
+import { statement } from "./flow/statement.ts";
 import { upload } from "./flow/upload.ts";
 
 type Verb = (ports: Ports, call: Call) => Promise<Outcome>;
@@ -58,6 +59,7 @@ export function routes(
   on(["GET", "POST"], "/estimate/transfer", estimateTransfer);
   on(["POST"], "/price-storage", quote);
   on(["POST"], "/payment/settle", settle);
+  on(["POST"], "/billing/statement", statement);
   on(["POST"], "/storage/upload", upload, inlineRoom);
   on(["POST"], "/storage/upload/parts", parts);
   on(["POST"], "/storage/upload/confirm", confirm);

@@ -60,9 +60,26 @@ function priceOfPart(picoGb: bigint, markupPercent: bigint): PartPrice {
 
 export function priceOfPeriod(sizeBytes: bigint, rates: RegionRates, policy: PricePolicy): Price {
   const storage = tiered(sizeBytes, rates.storageGbMonth) * THOUSAND;
-  const egress = tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb) * THOUSAND;
-  const requests = (WRITES * pico(rates.writePer1000) + READS * pico(rates.readPer1000)) * GB;
-  return marked({ storage, egress, requests }, policy);
+  return marked({ storage, ...besideStorage(sizeBytes, rates) }, policy);
+}
+
+/** The same, but the storage costs this object's share, by bytes, of what AWS expects to charge for `ofBytes`. */
+export function priceByForecast(
+  sizeBytes: bigint,
+  forecast: { readonly amount: MicroUsdc; readonly ofBytes: bigint },
+  rates: RegionRates,
+  policy: PricePolicy,
+): Price {
+  const storage = divCeil(forecast.amount * PICO_PER_MICRO * UNIT * sizeBytes, forecast.ofBytes);
+  return marked({ storage, ...besideStorage(sizeBytes, rates) }, policy);
+}
+
+/** Requests and the included egress of one period. */
+function besideStorage(sizeBytes: bigint, rates: RegionRates): Omit<Cost, "storage"> {
+  return {
+    egress: tiered(sizeBytes * BigInt(INCLUDED_DOWNLOADS), rates.egressGb) * THOUSAND,
+    requests: (WRITES * pico(rates.writePer1000) + READS * pico(rates.readPer1000)) * GB,
+  };
 }
 
 /** One more download of so many bytes. */

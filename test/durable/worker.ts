@@ -6,7 +6,6 @@ import { RatesObject, type RatesPorts } from "../../durable/rates.ts";
 import { RegistryObject, type RegistryPorts } from "../../durable/registry.ts";
 import { RelayerObject } from "../../durable/relayer.ts";
 import { WalletObject, type WalletPorts } from "../../durable/wallet.ts";
-import { NO_FORECASTS } from "../../worker/adapters/aws/cost-explorer.ts";
 import { buildBatch, buildCancel, buildSettlement } from "../../worker/adapters/base-transactions.ts";
 import { openRates } from "../../worker/adapters/rate-card.ts";
 import { PAY_TO } from "./fixture.ts";
@@ -28,7 +27,7 @@ export class WalletDO extends WalletObject<Cloudflare.Env> {
         defaultRegion: "us-east-1",
         stores: worldOf(name).stores,
       },
-      forecasts: NO_FORECASTS,
+      forecasts: { storageCost: (ask) => worldOf(name).forecast(ask) },
       rates: openRates({ anyAge: true }),
       pulse: { read: () => worldOf(name).pulse() },
       registry: {

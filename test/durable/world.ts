@@ -6,6 +6,8 @@ import type {
   AnnouncedPart,
   Chain,
   Clock,
+  Forecast,
+  ForecastAsk,
   ObjectPlace,
   PartsPlace,
   PriceSource,
@@ -32,6 +34,7 @@ export interface World {
   recheck: (seen: TransferProof) => Promise<Recheck> | Recheck;
   headMs: () => Promise<number>;
   pulse: () => Promise<Pulse>;
+  forecast: (ask: ForecastAsk) => Promise<Forecast>;
   /** What the registry was told. */
   readonly told: Due[];
   wake: (wallet: string) => Promise<Due> | Due;
@@ -67,6 +70,7 @@ export function worldOf(name: string): World {
     recheck: (proof) => ({ end: "final", proof }),
     headMs: async () => clockOf(name).nowMs(),
     pulse: async () => alive(clockOf(name).nowMs()),
+    forecast: async () => ({ end: "no_data", detail: "no such account" }),
     told: [],
     wake: () => ({ seq: 1, dueMs: null }),
     erased: [],

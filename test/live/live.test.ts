@@ -17,6 +17,7 @@ import { parts } from "./suite/parts.ts";
 import { reads } from "./suite/reads.ts";
 import { refusals } from "./suite/refusals.ts";
 import { renewals } from "./suite/renewals.ts";
+import { statements } from "./suite/statements.ts";
 import { stockClients } from "./suite/stock-clients.ts";
 
 let started: Live | undefined;
@@ -27,7 +28,7 @@ function raise(sentence: string): never {
 }
 
 beforeAll(async () => {
-  started = await startLive({ wallets: 84 });
+  started = await startLive({ wallets: 92 });
 });
 afterAll(() => started?.stop());
 
@@ -36,6 +37,7 @@ oldClient(live);
 money(live);
 renewals(live);
 billing(live);
+statements(live);
 bytes(live);
 inlineUploads(live);
 publishedApi(live);

@@ -60,7 +60,8 @@ function replyOf(ports: Ports, found: PaymentStatus): PaymentReply {
     ...(reason === undefined ? {} : { reason }),
     purpose: payment.purpose,
     ...(order === undefined ? {} : orderFacts(order)),
-    ...(renewals[0] === undefined ? {} : { period_index: renewals[0].period }),
+    ...(payment.purpose === "statement" ? { statement_id: payment.orderId, objects: renewals.length } : {}),
+    ...(payment.purpose === "renewal" && renewals[0] ? { period_index: renewals[0].period } : {}),
     ...(isPending(found) ? { retry_after_s: PENDING_RETRY_S } : {}),
   };
 }

@@ -23,6 +23,7 @@ export type WalletRemote = Remote<
     | "finishPayment"
     | "spendCredit"
     | "beginRenewal"
+    | "statement"
     | "wake"
     | "lapsing"
     | "billing"

@@ -1,4 +1,4 @@
-/** `POST /payment/settle`: pay a quote and nothing else, the upload may follow within the paid period; or renew (renew.ts). */
+/** `POST /payment/settle`: pay a quote and nothing else, the upload may follow within the paid period; or renew (renew.ts, pay-statement.ts). */
 
 import { jsonToBase64 } from "#contract/base64";
 import { type Refusal, refuse } from "#contract/errors";
@@ -10,6 +10,7 @@ import type { Order } from "../../durable/orders.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { readKey } from "./key.ts";
 import { askOf, notNow, orderPaid, pay } from "./pay.ts";
+import { payStatement } from "./pay-statement.ts";
 import type { Ports } from "./ports.ts";
 import { renew } from "./renew.ts";
 import { proven, type Who } from "./who.ts";
@@ -22,6 +23,7 @@ export async function settle(ports: Ports, call: Call): Promise<Outcome> {
   if (!who.ok) return who;
   const paying = paidInBody(call, value.payment ?? value.payment_authorization);
   if (value.renewal) return renew(ports, paying, value, who);
+  if (value.statement_id !== undefined) return payStatement(ports, paying, value.statement_id, who);
   return settleQuote(ports, paying, value.quote_id ?? "", who);
 }
 
