@@ -36,20 +36,7 @@ import {
   hasBucket,
   type Plan,
 } from "./plans.ts";
-import type {
-  Chain,
-  ClaimKey,
-  Clock,
-  Forecast,
-  ForecastAsk,
-  Forecasts,
-  Policy,
-  Rates,
-  Recheck,
-  Removed,
-  SettlementEnd,
-  Store,
-} from "./ports.ts";
+import type { ClaimKey, Forecast, ForecastAsk, Recheck, Removed, SettlementEnd } from "./ports.ts";
 import { bindProof, type ProofUse } from "./proofs.ts";
 import type { Begun } from "./purposes.ts";
 import { findQuote, insertQuote, type Quote, type Wanted } from "./quotes.ts";
@@ -57,7 +44,6 @@ import { statObject } from "./reads.ts";
 import { type OrderRef, resolveOrder } from "./refs.ts";
 import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
 import { answerDue, type Due, dueIn, heard, toTell, unheard } from "./roll.ts";
-import type { Pulse } from "./rules/pulse.ts";
 import { migrateWallet } from "./schema.ts";
 import type { Sought } from "./seek.ts";
 import { type StatementStep, type StatementStepped, statementStep } from "./statements.ts";
@@ -66,17 +52,9 @@ import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
 import { dueLooks, finishLook, type Look } from "./unconfirmed.ts";
 import { dueUnserved, finishUnserved, type Unserved } from "./unserved.ts";
+import type { WalletPorts } from "./wallet-ports.ts";
 
-export interface WalletPorts {
-  readonly clock: Clock;
-  readonly chain: Chain;
-  readonly store: Store;
-  readonly policy: Policy;
-  readonly forecasts: Forecasts;
-  readonly rates: Rates;
-  readonly pulse: { read(): Promise<Pulse> };
-  readonly registry: { put(wallet: Wallet, due: Due): Promise<void> };
-}
+export type { WalletPorts };
 
 export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
   /** The sockets to the world; opened once, at the first call that needs them. */
