@@ -40,6 +40,7 @@ import {
   TransferEstimateReply,
   TransferEstimateRequest,
 } from "./estimates.ts";
+import { LedgerReply, LedgerRequest } from "./ledger.ts";
 import {
   DeleteReply,
   DeleteRequest,
@@ -113,6 +114,14 @@ export const OPERATIONS: readonly Operation[] = [
     request: StatementRequest,
     reply: StatementReply,
     by: ["proof"],
+  },
+  {
+    methods: ["get"],
+    path: "/billing/journal",
+    summary: "Every payment that moved money, by month, as JSON or CSV",
+    request: LedgerRequest,
+    reply: LedgerReply,
+    by: ["proof", "siwx", "session"],
   },
   {
     methods: ["post"],

@@ -14,6 +14,7 @@ import { type Spent, spendKeyed } from "./credit.ts";
 import { beginDelete, type Deleting } from "./deletes.ts";
 import { type DownloadAsk, type Taken, takeDownload } from "./downloads.ts";
 import { dueEmptied, type Emptied, finishEmptied } from "./emptied.ts";
+import { type Book, type BookAsk, book } from "./export.ts";
 import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
 import { dueForecasts, finishForecast } from "./forecasts.ts";
 import { beginKeyed } from "./identified.ts";
@@ -134,6 +135,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   statement(proof: ProofUse | undefined, step: StatementStep): StatementStepped {
     return this.#transact((tx) => bindProof(tx, proof) ?? statementStep(tx, step));
+  }
+
+  book(proof: ProofUse | undefined, ask: BookAsk): Book | Refusal {
+    return this.#transact((tx) => bindProof(tx, proof) ?? book(tx, ask));
   }
 
   /** Buys with the wallet's credit if it covers the price; the caller has proven to be the wallet. */

@@ -106,6 +106,8 @@ export async function inTurn(request: Request, work: () => Promise<Response>): P
 
 export function jsonReply(request: Request, outcome: Outcome): Response {
   if (!outcome.ok) return refused(request, outcome);
+  const { status, text } = outcome;
+  if (text !== undefined) return new Response(text, { status, headers: { ...COMMON, ...outcome.headers } });
   return Response.json(outcome.body, { status: outcome.status, headers: { ...COMMON, ...outcome.headers } });
 }
 

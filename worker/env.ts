@@ -86,6 +86,8 @@ const Settings = z.object({
   PRICING_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** `<address>=<secret id>` of the key that signs offers and receipts; without it nothing is signed. */
   RECEIPTS: z.string().optional(),
+  /** Addresses, comma separated, of whoever may read every wallet's ledger; nobody without it. */
+  OPERATORS: List.pipe(z.array(Address)).optional(),
   TICKET_KEY: z.string().regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits"),
   PUBLIC_URL: z.url().transform((url) => url.replace(/\/$/, "")),
 });
@@ -249,6 +251,7 @@ export function openPorts(env: Env): Ports {
     clock,
     network: opened.network,
     policy: opened.policy,
+    operators: settings.OPERATORS ?? [],
     chain: chainOf(env, opened),
     store: opened.store,
     rates: opened.rates,

@@ -12,6 +12,7 @@ import { openapi, wellKnown } from "./flow/discovery.ts";
 import { download } from "./flow/download.ts";
 import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { inlineRoom } from "./flow/inline.ts";
+import { journal } from "./flow/journal.ts";
 import { list } from "./flow/list.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import { parts } from "./flow/parts.ts";
@@ -60,6 +61,7 @@ export function routes(
   on(["POST"], "/price-storage", quote);
   on(["POST"], "/payment/settle", settle);
   on(["POST"], "/billing/statement", statement);
+  on(["GET"], "/billing/journal", journal);
   on(["POST"], "/storage/upload", upload, inlineRoom);
   on(["POST"], "/storage/upload/parts", parts);
   on(["POST"], "/storage/upload/confirm", confirm);

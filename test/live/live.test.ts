@@ -2,10 +2,12 @@
  * The service as the world meets it: real chain, strict S3, the real Worker over TCP, and no way in but the public door.
  * One stack for all, because its start costs more than most of the tests.
  */
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { afterAll, beforeAll } from "vitest";
 import { publishedApi } from "../oldclient/cases.ts";
 import { type Live, startLive } from "./stack.ts";
 import { billing } from "./suite/billing.ts";
+import { ledgers } from "./suite/books.ts";
 import { browser } from "./suite/browser.ts";
 import { bytes } from "./suite/bytes.ts";
 import { crash } from "./suite/crash.ts";
@@ -20,6 +22,8 @@ import { renewals } from "./suite/renewals.ts";
 import { statements } from "./suite/statements.ts";
 import { stockClients } from "./suite/stock-clients.ts";
 
+const privateKey = generatePrivateKey();
+const operator = { ...privateKeyToAccount(privateKey), privateKey };
 let started: Live | undefined;
 const live = (): Live => started ?? raise("the stack is not up");
 
@@ -28,7 +32,7 @@ function raise(sentence: string): never {
 }
 
 beforeAll(async () => {
-  started = await startLive({ wallets: 92 });
+  started = await startLive({ wallets: 96, edgeVars: { OPERATORS: operator.address } });
 });
 afterAll(() => started?.stop());
 
@@ -46,5 +50,6 @@ packs(live);
 parts(live);
 browser(live);
 refusals(live);
+ledgers(live, operator);
 // Last, because the others would be cut off.
 crash(live);

@@ -140,6 +140,7 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     pulse: parts.pulse ?? { read: async () => ({ beats: {}, gaps: [] }) },
     policy: parts.policy,
     network: NETWORK,
+    operators: [],
     storeOrigins: [],
     publicUrl: "https://edge.sim",
     tickets: openTickets("11".repeat(32)),

@@ -21,6 +21,8 @@ export interface Answer {
   readonly status: 200 | 202 | 207;
   readonly body: object;
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent instead of the body, in the content type that the headers name. */
+  readonly text?: string;
 }
 
 /** A refusal with headers of its own: a 402 says in its headers what to pay. */

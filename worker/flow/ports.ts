@@ -24,6 +24,7 @@ export type WalletRemote = Remote<
     | "spendCredit"
     | "beginRenewal"
     | "statement"
+    | "book"
     | "wake"
     | "lapsing"
     | "billing"
@@ -66,6 +67,8 @@ export interface Ports {
   readonly pulse: { read(): Promise<Pulse> };
   readonly policy: Policy;
   readonly network: Network;
+  /** Wallets whose proof opens every wallet's ledger; none where the operator named none. */
+  readonly operators: readonly Wallet[];
   /** Our own origin as clients reach it; payments name resources under it. */
   readonly publicUrl: string;
   /** Where presigned URLs lead, as sources of a Content-Security-Policy: the only other hosts the page may speak to. */
