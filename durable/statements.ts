@@ -201,9 +201,11 @@ function look(tx: Tx, statementId: string, shown: ClaimKey | undefined): Stateme
   return pending(tx, claimKey) ?? changed(tx, statement) ?? { ok: true, step: "pay", statement, known: false };
 }
 
+/** The payment that bought it; none where every object was gone when the money came: that bought nothing. */
 function paidBy(tx: Tx, claimKey: ClaimKey | undefined): PaymentRecord | undefined {
   const payment = claimKey === undefined ? undefined : findPayment(tx, claimKey);
-  return payment?.state === "settled" || payment?.state === "reopened" ? payment : undefined;
+  if (payment?.state !== "settled" && payment?.state !== "reopened") return undefined;
+  return STATEMENT_RULES.homeless(tx, payment) ? undefined : payment;
 }
 
 function pending(tx: Tx, claimKey: ClaimKey | undefined): Refusal | undefined {

@@ -203,6 +203,26 @@ describe("a statement", () => {
     expect(await creditOf(wallet)).toBe(SHARE.toString());
   });
 
+  it("of which nothing is left when the money comes is credit, and is told so to everyone who brings it", async () => {
+    const wallet = freshWallet();
+    await store(wallet, { objectKey: "a" });
+    const statement = await made(wallet);
+    const { claim } = await claimed(wallet, statement);
+    good(await walletAt(wallet).beginDelete(undefined, "main", "a"));
+    const gone = { code: "gone", facts: { credited: SHARE.toString() } };
+    expect(await walletAt(wallet).finishPayment(claim.claimKey, settledAt(nowS(wallet)))).toMatchObject({
+      state: "homeless",
+      refusal: gone,
+    });
+    for (const ms of [0, 600_000]) {
+      await advance(wallet, ms);
+      expect(await look(wallet, statement.statementId, claim.claimKey)).toMatchObject({ step: "pay", known: true });
+      expect(await walletAt(wallet).beginPayment(undefined, claim, statement, undefined)).toMatchObject(gone);
+      expect(await look(wallet, statement.statementId)).toMatchObject({ code: "statement_changed" });
+    }
+    expect(await creditOf(wallet)).toBe(SHARE.toString());
+  });
+
   it("of which a reorg takes the payment for good takes 30 days off each line", async () => {
     const wallet = freshWallet();
     await three(wallet);
