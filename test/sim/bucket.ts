@@ -108,7 +108,16 @@ export class SimS3 {
           this.objects.delete(key);
           return { end: "done" as const };
         })) ?? unknown,
-      list: async () => ({ end: "done", entries: [], truncated: false }),
+      // All of a bucket is one page here; keys are plain enough that JavaScript sorts them as S3 does.
+      list: async ({ bucket, startAfter = "" }) =>
+        (await ask("list", () => {
+          const keys = [...this.objects.keys()].filter((key) => this.#bucketOf.get(key) === bucket && key > startAfter);
+          const entries = keys.sort().map((key) => {
+            const sizeBytes = this.objects.get(key)?.lengthBytes ?? 0;
+            return { key, sizeBytes, lastModified: "" };
+          });
+          return { end: "done" as const, entries, truncated: false };
+        })) ?? unknown,
     };
   }
 }

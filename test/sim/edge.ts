@@ -14,6 +14,7 @@ import type { Ports, WalletRemote } from "../../worker/flow/ports.ts";
 import { quote } from "../../worker/flow/quote.ts";
 import { remove } from "../../worker/flow/remove.ts";
 import { settle } from "../../worker/flow/settle.ts";
+import { statement } from "../../worker/flow/statement.ts";
 import { upload } from "../../worker/flow/upload.ts";
 import type { Actor, Io } from "./actor.ts";
 import type { SimS3 } from "./bucket.ts";
@@ -26,6 +27,7 @@ export const NETWORK = network;
 const VERBS: Record<string, (ports: Ports, call: Call) => Promise<Outcome>> = {
   "/price-storage": quote,
   "/payment/settle": settle,
+  "/billing/statement": statement,
   "/storage/upload": upload,
   "/storage/upload/confirm": confirm,
   "/storage/delete": remove,

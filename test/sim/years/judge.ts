@@ -20,6 +20,8 @@ export interface Books {
   /** Bought with credit: granted, and paid for before. */
   fromCredit: bigint;
   periods: number;
+  /** Payments for everything that was due. */
+  statements: number;
   orders: number;
   lapsed: number;
   stored: number;
@@ -33,6 +35,7 @@ export function judge(world: Years, atRest: boolean): Books {
     credit: 0n,
     fromCredit: 0n,
     periods: 0,
+    statements: 0,
     orders: 0,
     lapsed: 0,
     stored: 0,
@@ -43,8 +46,18 @@ export function judge(world: Years, atRest: boolean): Books {
     const renewals = Map.groupBy(rows("SELECT * FROM renewals"), (row) => String(row["order_id"]));
     let sent = 0n;
     for (const claim of payments.keys()) sent += world.ledger.transfers.get(claim)?.authorization.value ?? 0n;
-    const granted = sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "settled"));
-    const credited = sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "credited"));
+    // Of a statement that granted the others: lines whose object was gone.
+    const shares = sumOf(
+      [...renewals.values()]
+        .flat()
+        .filter(
+          (row) => row["state"] === "credited" && payments.get(String(row["claim_key"]))?.["state"] === "settled",
+        ),
+    );
+    const settled = sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "settled"));
+    const granted = settled - shares;
+    const credited =
+      shares + sumOf([...payments.values()].filter((row) => onChain(row) && row["state"] === "credited"));
     const spent = sumOf([...payments.values()].filter((row) => !onChain(row) && row["state"] === "settled"));
     const credit = BigInt(String(rows("SELECT value FROM meta WHERE key = 'credit'")[0]?.["value"] ?? "0"));
     if (atRest && sent !== granted + credited)
@@ -66,6 +79,8 @@ export function judge(world: Years, atRest: boolean): Books {
       books.periods += own.filter((row) => row["state"] === "granted").length + (order["paid_ms"] === null ? 0 : 1);
     }
     books.revenue += sent;
+    for (const row of payments.values())
+      books.statements += row["purpose"] === "statement" && row["state"] === "settled" ? 1 : 0;
     books.granted += granted;
     books.credit += credit;
     books.fromCredit += spent;

@@ -1,6 +1,6 @@
 /**
  * Those who keep things for years, each in a way of his own: on the first of the month as the published client does, early, in grace, at
- * the last second, forgetful, gone for good. They repeat what got lost, and pay twice when they can.
+ * the last second, forgetful, by statement, gone for good. They repeat what got lost, and pay twice when they can.
  */
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { type Buyer, pay, proof } from "../clients.ts";
@@ -10,7 +10,7 @@ import type { Years } from "./world.ts";
 const DAY_MS = 86_400_000;
 const PERIOD_MS = 30 * DAY_MS;
 
-const HABITS = ["monthly", "early", "grace", "last_second", "last_ms", "careless"] as const;
+const HABITS = ["monthly", "early", "grace", "last_second", "last_ms", "careless", "statement"] as const;
 type Habit = (typeof HABITS)[number];
 
 interface Keeper extends Buyer {
@@ -66,6 +66,7 @@ function momentOf(world: Years, habit: Habit, throughMs: number): number {
       return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) + random.between(0, 600_000);
     }
     case "early":
+    case "statement":
       return throughMs - random.between(1, 5) * DAY_MS;
     case "grace":
       return throughMs + random.between(0, 2 * DAY_MS - 3_600_000);
@@ -94,8 +95,25 @@ async function buy(world: Years, keeper: Keeper, name: string): Promise<number |
   return Date.parse(String(reply.body["paid_through"]));
 }
 
-function renew(world: Years, keeper: Keeper, name: string): Promise<Reply | undefined> {
+async function renew(world: Years, keeper: Keeper, name: string): Promise<Reply | undefined> {
+  // Some of those who pay by statement do both, at once.
+  if (keeper.habit === "statement" && world.random.chance(0.95)) return renewAll(world, keeper, name);
   return purchase(world, keeper, "/payment/settle", body(keeper, { renewal: true, object_key: name }), true);
+}
+
+/** Everything of the wallet that is due; answers for this name. What is on no statement is asked about by itself. */
+async function renewAll(world: Years, keeper: Keeper, name: string): Promise<Reply | undefined> {
+  const made = await ask(world, "/billing/statement", body(keeper, {}), keeper);
+  const lines = made?.status === 200 ? (made.body["lines"] as { object_key: string; order_id: string }[]) : undefined;
+  if (!made || !lines) return undefined;
+  const line = lines.find(({ object_key }) => object_key === name);
+  if (!line) return purchase(world, keeper, "/payment/settle", body(keeper, { renewal: true, object_key: name }), true);
+  const statement = body(keeper, { statement_id: made.body["statement_id"] });
+  const settled = await purchase(world, keeper, "/payment/settle", statement, true);
+  if (settled?.status !== 200) return undefined;
+  const paid = settled.body["lines"] as { order_id: string; paid_through?: string }[];
+  const through = paid.find(({ order_id }) => order_id === line.order_id)?.paid_through;
+  return through === undefined ? undefined : { ...settled, body: { paid_through: through } };
 }
 
 /** Asks, pays what the 402 says, and repeats the very same until somebody answers. */

@@ -14,18 +14,16 @@ const [wallets, years, seed] = [Number(values.wallets), Number(values.years), Nu
 console.error = () => {};
 const startedMs = performance.now();
 try {
-  const { revenue, granted, credit, fromCredit, periods, orders, lapsed, stored, events, outages } = await runYears(
-    seed,
-    {
+  const { revenue, granted, credit, fromCredit, periods, statements, orders, lapsed, stored, events, outages } =
+    await runYears(seed, {
       wallets,
       days: years * 365 + Math.floor(years / 4),
       tell: (line) => console.log(`${line}, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`),
-    },
-  );
+    });
   const usdc = (micro: bigint) => `$${(Number(micro) / 1e6).toFixed(6)}`;
   console.log(`${wallets} wallets, ${years} years, ${outages} outages, ${events.toLocaleString("en")} events, ${((performance.now() - startedMs) / 1000).toFixed(0)} s
 revenue on chain ${usdc(revenue)} = ${periods.toLocaleString("en")} periods ${usdc(granted)} + credit ${usdc(credit)} + credit spent ${usdc(fromCredit)}
-${orders.toLocaleString("en")} orders, ${lapsed.toLocaleString("en")} lapsed unpaid, ${stored} stored at the end; no paid object was erased, no unpaid one kept past its deadline and one sweep`);
+${statements.toLocaleString("en")} statements paid, ${orders.toLocaleString("en")} orders, ${lapsed.toLocaleString("en")} lapsed unpaid, ${stored} stored at the end; no paid object was erased, no unpaid one kept past its deadline and one sweep`);
 } catch (error) {
   console.log(
     `${error instanceof Error ? error.stack : String(error)}\nreplay: npm run history -- --wallets ${wallets} --years ${years} --seed ${seed}`,
