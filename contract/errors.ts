@@ -202,6 +202,20 @@ export const REFUSALS = {
     title: "The order is not paid",
     next: "Pay the quote first.",
   },
+  mandate_invalid: {
+    status: 400,
+    retryable: false,
+    error: "Bad request",
+    title: "Not a mandate for this period",
+    next: "Ask for the terms, sign exactly those.",
+  },
+  mandate_exists: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The period has a mandate already",
+    next: "Revoke it first, or keep it.",
+  },
   period_not_next: {
     status: 409,
     retryable: false,

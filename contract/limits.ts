@@ -140,6 +140,13 @@ export const REGISTRY_SHARDS = 16;
 /** Subrequests of one invocation are bounded (1,000), and what is left is woken a minute later. */
 export const WAKES_PER_SWEEP = 200;
 
+/** A mandate outlives its period's due date by so much: two days of grace and two weeks in which we may be down. */
+export const MANDATE_WINDOW_DAYS = 16;
+/** What did not pay (funds are short) is tried again this often until the deadline. */
+export const MANDATE_RETRY_MS = 3_600_000;
+/** Rows in a list of mandates: a year for 80 objects. */
+export const MANDATES_LISTED_MAX = 1_000;
+
 /** Downloads of the object, and list calls, that a paid period includes. */
 export const INCLUDED_DOWNLOADS = 3;
 export const INCLUDED_LISTS = 200;

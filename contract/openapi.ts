@@ -42,6 +42,14 @@ import {
 } from "./estimates.ts";
 import { LedgerReply, LedgerRequest } from "./ledger.ts";
 import {
+  MandateAddRequest,
+  MandateListRequest,
+  MandateRevokeRequest,
+  MandatesReply,
+  MandateTermsReply,
+  MandateTermsRequest,
+} from "./mandates.ts";
+import {
   DeleteReply,
   DeleteRequest,
   DownloadReply,
@@ -246,6 +254,38 @@ export const OPERATIONS: readonly Operation[] = [
     request: BrowserSignOutRequest,
     reply: BrowserSignOutReply,
     by: ["browser"],
+  },
+  {
+    methods: ["get", "post"],
+    path: "/mandates/terms",
+    summary: "What to sign so that coming periods are paid on their day",
+    request: MandateTermsRequest,
+    reply: MandateTermsReply,
+    by: ["proof", "siwx", "session"],
+  },
+  {
+    methods: ["post"],
+    path: "/mandates/add",
+    summary: "Hand over signed renewals; each is settled when its period is due",
+    request: MandateAddRequest,
+    reply: MandatesReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["get", "post"],
+    path: "/mandates/ls",
+    summary: "Signed renewals and what became of them",
+    request: MandateListRequest,
+    reply: MandatesReply,
+    by: ["proof", "siwx", "session"],
+  },
+  {
+    methods: ["post", "delete"],
+    path: "/mandates/revoke",
+    summary: "Take signed renewals back; they are erased",
+    request: MandateRevokeRequest,
+    reply: MandatesReply,
+    by: ["proof"],
   },
   {
     methods: ["get"],

@@ -1,5 +1,6 @@
 /** A delete, as far as rows decide it. Tombstone first: the name is free and nothing resurrects, whatever becomes of the erasing. */
 import { type Refusal, refuse } from "#contract/errors";
+import { retireMandates } from "./mandates.ts";
 import { findLive, move, type Order } from "./orders.ts";
 import { discard, placeOf, plansOf } from "./plans.ts";
 import type { ObjectPlace } from "./ports.ts";
@@ -15,5 +16,6 @@ export function beginDelete(tx: Tx, agentId: string, objectKey: string): Deletin
   const moved = move(tx, order, "deleted", { ended: "deleted" });
   if (!moved.ok) return moved;
   for (const plan of plans) discard(tx, order, plan);
+  retireMandates(tx, order.orderId, "the object was deleted");
   return { ok: true, order: moved.order, places: plans.flatMap((plan) => placeOf(order, plan) ?? []) };
 }

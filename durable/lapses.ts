@@ -5,6 +5,7 @@
  * still open. Check and tombstone are one transaction; the bytes go as after any delete.
  */
 import { spendCredit } from "./credit.ts";
+import { retireMandates } from "./mandates.ts";
 import { findOrder, move, type Order } from "./orders.ts";
 import { pinsOf } from "./pins.ts";
 import { discard, elect, placeOf, plansOf } from "./plans.ts";
@@ -109,6 +110,7 @@ function lapse(tx: Tx, order: Order): void {
   const moved = move(tx, order, "lapsed", { ended: order.state === "paid" ? "never_stored" : "unpaid" });
   if (!moved.ok) throw new Error(`invariant: lapse of ${order.orderId}: ${moved.detail}`);
   for (const plan of plansOf(tx, order.orderId)) discard(tx, order, plan);
+  retireMandates(tx, order.orderId, "the object was unpaid for too long");
 }
 
 /** What would be erased, for an operator who wants to know before it is. */

@@ -46,6 +46,8 @@ export interface Claim {
   readonly fingerprint: string;
   /** Why it would not pay, if it is new; a claim known already is answered as it stands. */
   readonly fault: PaymentFault | undefined;
+  /** Since when a transfer by it pays for this, where that is earlier than its claim: it was handed over before. */
+  readonly sinceMs?: number;
 }
 
 /** What a claim has been written down for. */
@@ -80,7 +82,7 @@ export function insertPayment(
     claim.signature,
     state,
     // Since the first attempt: what was landed between two of them pays as well.
-    withdrawn?.claimedMs ?? tx.nowMs,
+    withdrawn?.claimedMs ?? claim.sinceMs ?? tx.nowMs,
     reviewMs,
     withdrawn ? withdrawn.attempt + 1 : 0,
   );

@@ -164,8 +164,17 @@ function voidClaim(tx: Tx, payment: PaymentRecord, end: Extract<SettlementEnd, {
     lookMs ?? null,
     payment.claimKey,
   );
-  tx.run("DELETE FROM payments WHERE state = 'withdrawn' AND claimed_ms < ?", tx.nowMs - DAY_MS);
+  forgetWithdrawn(tx);
   return refusedWith({ ...end, leftUs: state !== "withdrawn" });
+}
+
+/** Except what is tried again for days: its attempts are counted here, and a lane answers an attempt it knows as it did before. */
+function forgetWithdrawn(tx: Tx): void {
+  tx.run(
+    `DELETE FROM payments WHERE state = 'withdrawn' AND claimed_ms < ?
+       AND claim_key NOT IN (SELECT claim_key FROM mandates WHERE state IN ('waiting', 'settling'))`,
+    tx.nowMs - DAY_MS,
+  );
 }
 
 function credited(): Finished {

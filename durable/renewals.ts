@@ -9,6 +9,7 @@
  */
 import { refuse } from "#contract/errors";
 import { findPayment, type PaymentRecord, type Subject } from "./ledger.ts";
+import { retireMandates } from "./mandates.ts";
 import { findOrder, move, mustFind, type Order } from "./orders.ts";
 import type { ClaimKey } from "./ports.ts";
 import type { Offer, PurposeRules } from "./purposes.ts";
@@ -181,6 +182,7 @@ function grant(tx: Tx, renewal: Renewal, paidMs: number): void {
   const throughMs = renewedThroughMs(order.paidThroughMs ?? 0, paidMs);
   write(tx, renewal, { state: "granted", paid_ms: paidMs, from_ms: fromMs, through_ms: throughMs });
   const moved = move(tx, order, "renewed", { paid_through_ms: throughMs });
+  retireMandates(tx, order.orderId, "the period was paid otherwise", renewal.period);
   if (!moved.ok) throw new Error(`invariant: renewal of order ${order.orderId}: ${moved.detail}`);
 }
 

@@ -2,9 +2,11 @@
  * What the registry (registry.ts) knows of this wallet: when it is due next. Told only when it becomes earlier than what was told, since
  * a registry that believes in an earlier time merely wakes the wallet and is told better then.
  */
+
 import { EMPTIED_DUE } from "./emptied.ts";
 import { FORECAST_DUE } from "./forecasts.ts";
 import { OVERDUE_DUE } from "./lapses.ts";
+import { MANDATE_DUE } from "./mandates.ts";
 import { LOOK_DUE } from "./unconfirmed.ts";
 import { UNSERVED_DUE } from "./unserved.ts";
 
@@ -27,6 +29,7 @@ const DUES: readonly string[] = [
   EMPTIED_DUE,
   OVERDUE_DUE,
   FORECAST_DUE,
+  MANDATE_DUE,
 ];
 
 /** The earliest deadline in the rows. */

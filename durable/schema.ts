@@ -162,6 +162,18 @@ const WALLET_MIGRATIONS: readonly string[] = [
     from_ms INTEGER PRIMARY KEY, until_ms INTEGER NOT NULL, state TEXT NOT NULL, amount TEXT, next_ms INTEGER
   );
   `,
+  `
+  -- Renewals signed beforehand. "authorization" and "signature" are erased as soon as the row waits no more.
+  CREATE TABLE mandates (
+    order_id TEXT NOT NULL, period INTEGER NOT NULL, claim_key TEXT NOT NULL UNIQUE, amount TEXT NOT NULL, card TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL, valid_after_ms INTEGER NOT NULL, valid_before_ms INTEGER NOT NULL, authorization TEXT,
+    signature TEXT, state TEXT NOT NULL, added_ms INTEGER NOT NULL, next_ms INTEGER, attempts INTEGER NOT NULL DEFAULT 0,
+    reason TEXT, PRIMARY KEY (order_id, period, claim_key)
+  ) WITHOUT ROWID;
+  -- One authorization at a time stands for a period.
+  CREATE UNIQUE INDEX one_mandate_a_period ON mandates (order_id, period) WHERE state IN ('waiting', 'settling');
+  CREATE INDEX mandates_by_day ON mandates (next_ms) WHERE next_ms IS NOT NULL;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -10,6 +10,7 @@ import { OPEN_STATEMENTS_MAX, QUOTE_TTL_S, STATEMENT_LINES_MAX } from "#contract
 import { forecastNow, wantForecast, wantNextForecast } from "./forecasts.ts";
 import { type KeyUse, orderMade, rememberOrder, underKey } from "./keys.ts";
 import { findPayment, type PaymentRecord } from "./ledger.ts";
+import { liveMandate } from "./mandates.ts";
 import { findOrder, mustFind } from "./orders.ts";
 import { plansOf } from "./plans.ts";
 import type { ClaimKey } from "./ports.ts";
@@ -148,6 +149,9 @@ function dueLine(tx: Tx, orderId: string, gaps: readonly Gap[]): DueLine | undef
   const index = lease.lastIndex + 1;
   const verdict = renewalVerdict(lease, index, tx.nowMs);
   if (!verdict.ok || verdict.verdict !== "renew" || renewalAt(tx, orderId, index)) return undefined;
+  // What a mandate will pay is not asked for twice, unless it has been tried in vain.
+  const mandate = liveMandate(tx, orderId, index);
+  if (mandate && mandate.reason === undefined) return undefined;
   const plan = plansOf(tx, orderId).find((each) => each.plan === order.storedPlan);
   if (!plan || order.bucket === undefined) throw new Error(`invariant: ${orderId} is stored nowhere`);
   const { agentId, objectKey, store, region, bucket } = order;

@@ -29,6 +29,7 @@ interface Sweepable {
   finishUnserved(unserved: Unserved, end: "ready" | "taken" | "unknown"): void;
   finishPayment(claimKey: ClaimKey, end: SettlementEnd, attempt?: number): unknown;
   finishRecheck(claimKey: ClaimKey, recheck: Recheck): void;
+  finishMandate(claimKey: ClaimKey): void;
   finishErase(key: string, erased: boolean): void;
   finishLook(look: Look, end: Sought): void;
   finishEmptied(bucket: Emptied, removed: Removed): void;
@@ -45,6 +46,7 @@ export async function sweep(
   ports: LapsePorts & { readonly forecasts: Forecasts },
   due: () => {
     owner: Wallet;
+    mandates: SettlementJob[];
     payments: SettlementJob[];
     standing: Standing[];
     erasures: ObjectPlace[];
@@ -55,10 +57,11 @@ export async function sweep(
     forecasts: ForecastAsk[];
   },
 ): Promise<void> {
-  const { owner, payments, standing, erasures, unserved, looks, emptied, overdue, forecasts } = due();
+  const { owner, mandates, payments, standing, erasures, unserved, looks, emptied, overdue, forecasts } = due();
   // One answer for all of them: a thousand objects of one day ask the chain once.
   const now = overdue.length === 0 ? SILENCE : await askWorld(ports);
   await Promise.all([
+    ...mandates.map((job) => errand("mandate", job.claimKey, () => settleMandate(wallet, ports.chain, job))),
     ...payments.map((job) => errand("settle", job.claimKey, () => settle(wallet, ports.chain, job))),
     ...standing.map((each) => errand("recheck", each.job.claimKey, () => recheck(wallet, ports.chain, each))),
     ...unserved.map((each) => errand("serve", each.orderId, () => serve(wallet, ports.store, owner, each))),
@@ -74,6 +77,11 @@ async function settle(wallet: Sweepable, chain: Chain, job: SettlementJob): Prom
   const silence: SettlementEnd = { end: "unknown", txHash: undefined };
   const end = await answerOf("settle", job.claimKey, () => chain.settle(job, RECEIPT_WAIT_MS), silence);
   wallet.finishPayment(job.claimKey, end, job.attempt);
+}
+
+async function settleMandate(wallet: Sweepable, chain: Chain, job: SettlementJob): Promise<void> {
+  await settle(wallet, chain, job);
+  wallet.finishMandate(job.claimKey);
 }
 
 async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing): Promise<void> {

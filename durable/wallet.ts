@@ -22,6 +22,8 @@ import { type KeyUse, underKey } from "./keys.ts";
 import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
+import { listMandates, type NewMandate, retireMandates } from "./mandates.ts";
+import { addMandates, beginMandates, finishMandate, type Mandatable, mandatable, revokeMandates } from "./mandating.ts";
 import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
@@ -307,6 +309,29 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return answerDue(storage.sql, dueMs);
   }
 
+  /** The object that mandates are to be for: its lease, and where S3 is asked how much there is to pay for. */
+  mandatable(proof: ProofUse | undefined, agentId: string, objectKey: string): Mandatable | Refusal {
+    return this.#transact((tx) => bindProof(tx, proof) ?? mandatable(tx, agentId, objectKey));
+  }
+
+  addMandates(orderId: string, mandates: readonly NewMandate[]): { ok: true } | Refusal {
+    return this.#transact((tx) => addMandates(tx, orderId, mandates));
+  }
+
+  revokeMandates(proof: ProofUse | undefined, agentId: string, objectKey: string, period: number | undefined) {
+    return this.#transact((tx) => bindProof(tx, proof) ?? revokeMandates(tx, agentId, objectKey, period));
+  }
+
+  listMandates(proof: ProofUse | undefined, agentId: string | undefined, objectKey: string | undefined) {
+    return this.#transact(
+      (tx) => bindProof(tx, proof) ?? { ok: true as const, mandates: listMandates(tx, agentId, objectKey) },
+    );
+  }
+
+  finishMandate(claimKey: ClaimKey): void {
+    this.#transact((tx) => finishMandate(tx, claimKey));
+  }
+
   override async alarm(): Promise<void> {
     // Never throws: after six failed runs the platform would forget the alarm, and with it the wallet.
     try {
@@ -335,7 +360,9 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   #due() {
     const { policy } = this.#ports();
+    const mandates = this.#claimMandates();
     return this.#transact((tx) => ({
+      mandates,
       owner: tx.wallet,
       unserved: dueUnserved(tx, policy, 5),
       looks: dueLooks(tx, 10),
@@ -346,6 +373,16 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       overdue: dueOrders(tx, 100),
       forecasts: dueForecasts(tx),
     }));
+  }
+
+  /** Before anything is overdue: what was signed beforehand pays first. Alone, so that a mandate in trouble stops nothing else. */
+  #claimMandates() {
+    try {
+      return this.#transact((tx) => beginMandates(tx, 20));
+    } catch (error) {
+      console.error(JSON.stringify({ code: "mandates_failed", detail: String(error) }));
+      return [];
+    }
   }
 
   #transact<T>(work: (tx: Tx) => T): T {

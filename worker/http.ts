@@ -14,6 +14,7 @@ import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { inlineRoom } from "./flow/inline.ts";
 import { journal } from "./flow/journal.ts";
 import { list } from "./flow/list.ts";
+import { addMandates, listMandates, mandateTerms, revokeMandates } from "./flow/mandates.ts";
 import { Misconfigured } from "./flow/misconfigured.ts";
 import { parts } from "./flow/parts.ts";
 import { payment } from "./flow/payment.ts";
@@ -78,6 +79,11 @@ export function routes(
   on(["POST"], "/app/list", listInBrowser);
   on(["POST"], "/app/download", downloadInBrowser);
   on(["POST"], "/app/sign-out", signOut);
+
+  on(["GET", "POST"], "/mandates/terms", mandateTerms);
+  on(["POST"], "/mandates/add", addMandates);
+  on(["GET", "POST"], "/mandates/ls", listMandates);
+  on(["POST", "DELETE"], "/mandates/revoke", revokeMandates);
 
   on(["GET"], "/auth/challenge", challenge);
   on(["POST"], "/auth/session", session);
