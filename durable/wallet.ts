@@ -22,7 +22,7 @@ import { type KeyUse, underKey } from "./keys.ts";
 import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
-import { listMandates, type NewMandate, retireMandates } from "./mandates.ts";
+import { listMandates, type NewMandate } from "./mandates.ts";
 import { addMandates, beginMandates, finishMandate, type Mandatable, mandatable, revokeMandates } from "./mandating.ts";
 import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
