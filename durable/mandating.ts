@@ -34,6 +34,7 @@ const USED = "invalid_exact_evm_nonce_already_used";
 
 export interface Mandatable {
   readonly ok: true;
+  readonly step: "found";
   readonly order: Order;
   readonly lease: Lease;
   readonly place: ObjectPlace;
@@ -41,8 +42,40 @@ export interface Mandatable {
   readonly taken: readonly number[];
 }
 
+export type MandateStep =
+  | { readonly step: "look"; readonly agentId: string; readonly objectKey: string }
+  | { readonly step: "add"; readonly orderId: string; readonly mandates: readonly NewMandate[] }
+  | {
+      readonly step: "revoke";
+      readonly agentId: string;
+      readonly objectKey: string;
+      readonly period: number | undefined;
+    }
+  | { readonly step: "list"; readonly agentId: string | undefined; readonly objectKey: string | undefined };
+
+export interface Listed {
+  readonly ok: true;
+  readonly step: "listed";
+  readonly mandates: ReturnType<typeof listMandates>;
+}
+
+export type MandateStepped = Mandatable | { readonly ok: true; readonly step: "added" } | Listed | Refusal;
+
+export function mandateStep(tx: Tx, asked: MandateStep): MandateStepped {
+  switch (asked.step) {
+    case "look":
+      return mandatable(tx, asked.agentId, asked.objectKey);
+    case "add":
+      return addMandates(tx, asked.orderId, asked.mandates);
+    case "revoke":
+      return revokeMandates(tx, asked.agentId, asked.objectKey, asked.period);
+    case "list":
+      return { ok: true, step: "listed", mandates: listMandates(tx, asked.agentId, asked.objectKey) };
+  }
+}
+
 /** The object that mandates are for. */
-export function mandatable(tx: Tx, agentId: string, objectKey: string): Mandatable | Refusal {
+function mandatable(tx: Tx, agentId: string, objectKey: string): Mandatable | Refusal {
   const order = findLive(tx, agentId, objectKey);
   if (!order)
     return refuse("renewal_not_registered", `no object is named ${JSON.stringify(objectKey)} for agent ${agentId}`);
@@ -51,11 +84,11 @@ export function mandatable(tx: Tx, agentId: string, objectKey: string): Mandatab
   if (order.state !== "stored" || !place)
     return refuse("object_not_in_storage", "nothing is stored under this name yet; upload first");
   const live = mandatesOf(tx, order.orderId).filter(({ state }) => state === "waiting" || state === "settling");
-  return { ok: true, order, lease: leaseOf(tx, order), place, taken: live.map(({ period }) => period) };
+  return { ok: true, step: "found", order, lease: leaseOf(tx, order), place, taken: live.map(({ period }) => period) };
 }
 
 /** All or none: every one is judged before the first is written. */
-export function addMandates(tx: Tx, orderId: string, mandates: readonly NewMandate[]): { ok: true } | Refusal {
+function addMandates(tx: Tx, orderId: string, mandates: readonly NewMandate[]): MandateStepped {
   const order = findOrder(tx, orderId);
   if (!order) return refuse("renewal_not_registered", "no such order of this wallet");
   const lease = leaseOf(tx, order);
@@ -69,11 +102,11 @@ export function addMandates(tx: Tx, orderId: string, mandates: readonly NewManda
     if (fault) return fault;
   }
   for (const mandate of mandates) insertMandate(tx, orderId, mandate);
-  return { ok: true };
+  return { ok: true, step: "added" };
 }
 
 /** Ends one period's mandate, or all of the object's. One whose payment is under way cannot be taken back here any more. */
-export function revokeMandates(tx: Tx, agentId: string, objectKey: string, period: number | undefined) {
+function revokeMandates(tx: Tx, agentId: string, objectKey: string, period: number | undefined): Listed | Refusal {
   const order = findLive(tx, agentId, objectKey);
   const asked = (order ? mandatesOf(tx, order.orderId) : []).filter(
     (mandate) => period === undefined || mandate.period === period,
@@ -91,7 +124,17 @@ export function revokeMandates(tx: Tx, agentId: string, objectKey: string, perio
   if (waiting.length === 0)
     return refuse("object_not_found", `no mandate waits for ${JSON.stringify(objectKey)} of agent ${agentId}`);
   for (const mandate of waiting) endMandate(tx, mandate, "revoked");
-  return { ok: true as const, mandates: listMandates(tx, agentId, objectKey) };
+  return { ok: true, step: "listed", mandates: listMandates(tx, agentId, objectKey) };
+}
+
+/** A mandate in trouble stops nothing else that is due. */
+export function apart<T>(claim: () => readonly T[]): readonly T[] {
+  try {
+    return claim();
+  } catch (error) {
+    console.error(JSON.stringify({ code: "mandates_failed", detail: String(error) }));
+    return [];
+  }
 }
 
 /** Mandates whose day has come, each claimed: what to hand to the chain. */

@@ -46,7 +46,7 @@ export async function sweep(
   ports: LapsePorts & { readonly forecasts: Forecasts },
   due: () => {
     owner: Wallet;
-    mandates: SettlementJob[];
+    mandates: readonly SettlementJob[];
     payments: SettlementJob[];
     standing: Standing[];
     erasures: ObjectPlace[];

@@ -8,7 +8,7 @@ import { type Refusal, refuse } from "#contract/errors";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { billing, eventsAfter, type Mark } from "./billing.ts";
 import { type BrowserStep, browse } from "./browser.ts";
-import { offerOf, type Purchase } from "./catalogue.ts";
+import { boughtBefore, type Purchase } from "./catalogue.ts";
 import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./confirm.ts";
 import { type Spent, spendKeyed } from "./credit.ts";
 import { beginDelete, type Deleting } from "./deletes.ts";
@@ -22,8 +22,14 @@ import { type KeyUse, underKey } from "./keys.ts";
 import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
-import { listMandates, type NewMandate } from "./mandates.ts";
-import { addMandates, beginMandates, finishMandate, type Mandatable, mandatable, revokeMandates } from "./mandating.ts";
+import {
+  apart,
+  beginMandates,
+  finishMandate,
+  type MandateStep,
+  type MandateStepped,
+  mandateStep,
+} from "./mandating.ts";
 import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
@@ -100,14 +106,7 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   /** The order that a purchase would be an alias of, if there is one. */
   bought(proof: ProofUse | undefined, wanted: Wanted): { ok: true; order: Order | undefined } | Refusal {
-    return this.#transact((tx) => {
-      const refused = bindProof(tx, proof);
-      if (refused) return refused;
-      const offer = offerOf(tx, { wanted });
-      const bought = offer.ok ? offer.standing() : offer;
-      if (bought && !bought.ok) return bought;
-      return { ok: true, order: bought?.order };
-    });
+    return this.#transact((tx) => bindProof(tx, proof) ?? boughtBefore(tx, wanted));
   }
 
   /** `identifier` is the payer's own name for the payment (x402 `payment-identifier`). */
@@ -309,23 +308,9 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return answerDue(storage.sql, dueMs);
   }
 
-  /** The object that mandates are to be for: its lease, and where S3 is asked how much there is to pay for. */
-  mandatable(proof: ProofUse | undefined, agentId: string, objectKey: string): Mandatable | Refusal {
-    return this.#transact((tx) => bindProof(tx, proof) ?? mandatable(tx, agentId, objectKey));
-  }
-
-  addMandates(orderId: string, mandates: readonly NewMandate[]): { ok: true } | Refusal {
-    return this.#transact((tx) => addMandates(tx, orderId, mandates));
-  }
-
-  revokeMandates(proof: ProofUse | undefined, agentId: string, objectKey: string, period: number | undefined) {
-    return this.#transact((tx) => bindProof(tx, proof) ?? revokeMandates(tx, agentId, objectKey, period));
-  }
-
-  listMandates(proof: ProofUse | undefined, agentId: string | undefined, objectKey: string | undefined) {
-    return this.#transact(
-      (tx) => bindProof(tx, proof) ?? { ok: true as const, mandates: listMandates(tx, agentId, objectKey) },
-    );
+  /** Renewals signed beforehand: what one would be for, handing them over, showing them, taking them back. */
+  mandates(proof: ProofUse | undefined, step: MandateStep): MandateStepped {
+    return this.#transact((tx) => bindProof(tx, proof) ?? mandateStep(tx, step));
   }
 
   finishMandate(claimKey: ClaimKey): void {
@@ -360,7 +345,8 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   #due() {
     const { policy } = this.#ports();
-    const mandates = this.#claimMandates();
+    // Before anything is overdue, and in a transaction of their own.
+    const mandates = apart(() => this.#transact((tx) => beginMandates(tx, 20)));
     return this.#transact((tx) => ({
       mandates,
       owner: tx.wallet,
@@ -373,16 +359,6 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
       overdue: dueOrders(tx, 100),
       forecasts: dueForecasts(tx),
     }));
-  }
-
-  /** Before anything is overdue: what was signed beforehand pays first. Alone, so that a mandate in trouble stops nothing else. */
-  #claimMandates() {
-    try {
-      return this.#transact((tx) => beginMandates(tx, 20));
-    } catch (error) {
-      console.error(JSON.stringify({ code: "mandates_failed", detail: String(error) }));
-      return [];
-    }
   }
 
   #transact<T>(work: (tx: Tx) => T): T {

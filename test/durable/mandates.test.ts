@@ -38,6 +38,12 @@ const events = async (wallet: Wallet) =>
     ({ kind }) => kind,
   );
 
+const find = (wallet: Wallet) => walletAt(wallet).mandates(proof(), { step: "look", agentId: "main", objectKey: NAME });
+const add = (wallet: Wallet, orderId: string, mandates: NewMandate[]) =>
+  walletAt(wallet).mandates(proof(), { step: "add", orderId, mandates });
+const revoke = (wallet: Wallet, period: number) =>
+  walletAt(wallet).mandates(proof(), { step: "revoke", agentId: "main", objectKey: NAME, period });
+
 /** The chain takes it at once, in a block of this second. */
 const takes = (wallet: Wallet) => (): SettlementEnd => settledAt(Math.floor(clockOf(wallet).nowMs() / 1000) * 1000);
 const refuses =
@@ -50,7 +56,9 @@ const refuses =
   });
 
 async function mandateFor(wallet: Wallet, period: number): Promise<NewMandate> {
-  const { lease } = good(await walletAt(wallet).mandatable(proof(), "main", NAME));
+  const found = good(await find(wallet));
+  if (found.step !== "found") throw new Error(found.step);
+  const { lease } = found;
   const authorization = authorizationOf(wallet, { value: BigInt(AMOUNT), ...mandateWindow(lease, period) });
   const claimKey = claimKeyOf("eip155:84532", "0x036cbd53842c5426634e7929541ec2318f3dcf7e", authorization);
   return { period, claimKey, authorization, signature: "0xab", amount: AMOUNT, card: "a card", sizeBytes: 900 };
@@ -61,7 +69,7 @@ async function mandated(count: number) {
   const wallet = freshWallet();
   const { orderId } = await store(wallet);
   const mandates = await Promise.all(Array.from({ length: count }, (_, at) => mandateFor(wallet, at + 1)));
-  good(await walletAt(wallet).addMandates(orderId, mandates));
+  good(await add(wallet, orderId, mandates));
   worldOf(wallet).settle = takes(wallet);
   return { wallet, orderId, mandates, asked: worldOf(wallet).asked };
 }
@@ -130,18 +138,17 @@ describe("mandates", () => {
 
   it("taken back are erased and never sent; handed over anew, another one stands for the period", async () => {
     const { wallet, orderId, mandates, asked } = await mandated(2);
-    const revoked = good(await walletAt(wallet).revokeMandates(proof(), "main", NAME, 1));
-    expect(revoked.mandates).toHaveLength(2);
+    expect(good(await revoke(wallet, 1))).toMatchObject({ step: "listed", mandates: { length: 2 } });
     expect(await rows(wallet)).toMatchObject([{ state: "revoked", signature: null }, { state: "waiting" }]);
-    expect(await walletAt(wallet).addMandates(orderId, mandates.slice(0, 1))).toMatchObject({
+    expect(await add(wallet, orderId, mandates.slice(0, 1))).toMatchObject({
       code: "mandate_invalid",
     });
     const other = await mandateFor(wallet, 1);
-    good(await walletAt(wallet).addMandates(orderId, [other]));
+    good(await add(wallet, orderId, [other]));
     await advance(wallet, PERIOD_MS + DAY_MS);
     expect(asked.map(({ job }) => job.claimKey)).not.toContain(mandates[0]?.claimKey);
     expect(asked.map(({ job }) => job.claimKey)).toContain(other.claimKey);
-    expect(await walletAt(wallet).revokeMandates(proof(), "main", NAME, 1)).toMatchObject({ code: "object_not_found" });
+    expect(await revoke(wallet, 1)).toMatchObject({ code: "object_not_found" });
   });
 
   it("go with a deleted object", async () => {
@@ -188,7 +195,7 @@ describe("mandates", () => {
     worldOf(wallet).settle = () => ({ end: "unknown", txHash });
     await advance(wallet, PERIOD_MS + 10_000);
     expect((await rows(wallet))[0]).toMatchObject({ state: "settling", signature: "0xab" });
-    expect(await walletAt(wallet).revokeMandates(proof(), "main", NAME, 1)).toMatchObject({ code: "payment_pending" });
+    expect(await revoke(wallet, 1)).toMatchObject({ code: "payment_pending" });
     await evict(wallet);
     worldOf(wallet).settle = takes(wallet);
     await advance(wallet, 3_600_000);
@@ -211,19 +218,19 @@ describe("handing mandates over", () => {
     const [one, two] = [await mandateFor(wallet, 1), await mandateFor(wallet, 2)];
     const late = { ...two, authorization: { ...two.authorization, validAfterS: two.authorization.validAfterS + 1n } };
     for (const wrong of [late, { ...two, period: 1 }, { ...two, period: 0 }, { ...one, period: 2 }]) {
-      expect(await walletAt(wallet).addMandates(orderId, [one, wrong])).toMatchObject({ code: "mandate_invalid" });
+      expect(await add(wallet, orderId, [one, wrong])).toMatchObject({ code: "mandate_invalid" });
       expect(await rows(wallet)).toEqual([]);
     }
-    good(await walletAt(wallet).addMandates(orderId, [one, two]));
-    good(await walletAt(wallet).addMandates(orderId, [one, two]));
+    good(await add(wallet, orderId, [one, two]));
+    good(await add(wallet, orderId, [one, two]));
     expect(await rows(wallet)).toHaveLength(2);
-    expect(await walletAt(wallet).addMandates(orderId, [await mandateFor(wallet, 2)])).toMatchObject({
+    expect(await add(wallet, orderId, [await mandateFor(wallet, 2)])).toMatchObject({
       code: "mandate_exists",
     });
   });
 
   it("is for stored objects only", async () => {
     const wallet = freshWallet();
-    expect(await walletAt(wallet).mandatable(proof(), "main", NAME)).toMatchObject({ code: "renewal_not_registered" });
+    expect(await find(wallet)).toMatchObject({ code: "renewal_not_registered" });
   });
 });

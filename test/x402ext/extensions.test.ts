@@ -4,7 +4,8 @@ import { describe, expect, test } from "vitest";
 import { UploadRequest } from "#contract/api";
 import { UPLOAD_BAZAAR, UPLOAD_EXAMPLE } from "#contract/bazaar";
 import { readPaymentIdentifier } from "#contract/extensions";
-import { OPERATIONS, openapiDocument } from "#contract/openapi";
+import { openapiDocument } from "#contract/openapi";
+import { OPERATIONS } from "#contract/operations";
 import { parseWallet } from "#contract/wallet";
 import { networkOf, requirementsOf } from "#contract/x402";
 

@@ -18,14 +18,14 @@ import { formatMicroUsdc } from "#contract/money";
 import { type Authorization, transferTypedData } from "#contract/x402";
 import { mandateWindow } from "#rules/mandate";
 import type { Mandate, NewMandate } from "../../durable/mandates.ts";
-import type { Mandatable } from "../../durable/mandating.ts";
+import type { Mandatable, MandateStepped } from "../../durable/mandating.ts";
 import { claimKeyOf } from "../../durable/ports.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified, READERS } from "./identity.ts";
 import type { Ports } from "./ports.ts";
 import { type PricedNow, priceNow } from "./price.ts";
 import { signedBy } from "./signed.ts";
-import { proven } from "./who.ts";
+import { proven, type Who } from "./who.ts";
 
 export async function mandateTerms(ports: Ports, call: Call): Promise<Outcome> {
   const asked = readArguments(MandateTermsRequest, call);
@@ -33,7 +33,7 @@ export async function mandateTerms(ports: Ports, call: Call): Promise<Outcome> {
   const { value } = asked;
   const who = await identified(ports, call, value.wallet_address, READERS);
   if (!who.ok) return who;
-  const found = await ports.wallet(who.wallet).mandatable(who.proof, value.agent_id, value.object_key);
+  const found = await find(ports, who, value);
   if (!found.ok) return found;
   const priced = await priceOf(ports, found);
   if (!priced.ok) return priced;
@@ -69,8 +69,7 @@ export async function addMandates(ports: Ports, call: Call): Promise<Outcome> {
   const { value } = asked;
   const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
-  const wallet = ports.wallet(who.wallet);
-  const found = await wallet.mandatable(who.proof, value.agent_id, value.object_key);
+  const found = await find(ports, who, value);
   if (!found.ok) return found;
   const priced = await priceOf(ports, found);
   if (!priced.ok) return priced;
@@ -82,10 +81,11 @@ export async function addMandates(ports: Ports, call: Call): Promise<Outcome> {
       return refuse("mandate_invalid", `${mandate.value.authorization.from} would pay; ${who.wallet} asks`);
     checked.push(mandate.value);
   }
-  const added = await wallet.addMandates(found.order.orderId, checked);
+  const wallet = ports.wallet(who.wallet);
+  const added = await wallet.mandates(undefined, { step: "add", orderId: found.order.orderId, mandates: checked });
   if (!added.ok) return added;
-  const all = await wallet.listMandates(undefined, value.agent_id, value.object_key);
-  return all.ok ? answer(replyOf(all.mandates)) : all;
+  const { agent_id: agentId, object_key: objectKey } = value;
+  return listed(await wallet.mandates(undefined, { step: "list", agentId, objectKey }));
 }
 
 export async function listMandates(ports: Ports, call: Call): Promise<Outcome> {
@@ -95,8 +95,8 @@ export async function listMandates(ports: Ports, call: Call): Promise<Outcome> {
   const who = await identified(ports, call, value.wallet_address, READERS);
   if (!who.ok) return who;
   const agentId = value.agent_id === "*" ? undefined : value.agent_id;
-  const found = await ports.wallet(who.wallet).listMandates(who.proof, agentId, value.object_key);
-  return found.ok ? answer(replyOf(found.mandates)) : found;
+  const asking = { step: "list", agentId, objectKey: value.object_key } as const;
+  return listed(await ports.wallet(who.wallet).mandates(who.proof, asking));
 }
 
 export async function revokeMandates(ports: Ports, call: Call): Promise<Outcome> {
@@ -105,9 +105,21 @@ export async function revokeMandates(ports: Ports, call: Call): Promise<Outcome>
   const { value } = asked;
   const who = await proven(ports, call, value.wallet_address);
   if (!who.ok) return who;
-  const { agent_id, object_key, period_index } = value;
-  const revoked = await ports.wallet(who.wallet).revokeMandates(who.proof, agent_id, object_key, period_index);
-  return revoked.ok ? answer(replyOf(revoked.mandates)) : revoked;
+  const { agent_id: agentId, object_key: objectKey, period_index: period } = value;
+  return listed(await ports.wallet(who.wallet).mandates(who.proof, { step: "revoke", agentId, objectKey, period }));
+}
+
+async function find(ports: Ports, who: Who, { agent_id, object_key }: { agent_id: string; object_key: string }) {
+  const asking = { step: "look", agentId: agent_id, objectKey: object_key } as const;
+  const found = await ports.wallet(who.wallet).mandates(who.proof, asking);
+  if (found.ok && found.step !== "found") throw new Error(`invariant: a look was answered by ${found.step}`);
+  return found;
+}
+
+function listed(said: MandateStepped): Outcome {
+  if (!said.ok) return said;
+  if (said.step !== "listed") throw new Error(`invariant: a list was answered by ${said.step}`);
+  return answer({ mandates: said.mandates.map(viewOf) } satisfies MandatesReply);
 }
 
 interface Offered {
@@ -170,10 +182,6 @@ async function check(ports: Ports, signed: SignedMandate, { now, sizeBytes }: Of
 }
 
 type Named = Mandate & { readonly agentId: string; readonly objectKey: string };
-
-function replyOf(mandates: readonly Named[]): MandatesReply {
-  return { mandates: mandates.map(viewOf) };
-}
 
 function viewOf(mandate: Named): MandateView {
   return {
