@@ -30,14 +30,17 @@ export function payloadKey(fileKey: Uint8Array, payloadNonce: Uint8Array): KeyOb
   return createSecretKey(new Uint8Array(hkdfSync("sha256", fileKey, payloadNonce, "payload", 32)));
 }
 
-/** One chunk, ciphertext and tag. `index` counts from 0; at most 64 KiB of plaintext. */
-export function sealChunk(key: KeyObject, index: number, last: boolean, plain: Uint8Array): Uint8Array {
+/** One chunk: its ciphertext, as long as its plaintext (at most 64 KiB), and its tag. `index` counts from 0. */
+export function sealChunk(
+  key: KeyObject,
+  index: number,
+  last: boolean,
+  plain: Uint8Array,
+): readonly [Uint8Array, Uint8Array] {
   const cipher = createCipheriv(CIPHER, key, chunkNonce(index, last), OPTIONS);
-  const sealed = Buffer.allocUnsafe(plain.length + TAG_BYTES);
-  sealed.set(cipher.update(plain), 0);
+  const ciphertext = cipher.update(plain);
   cipher.final();
-  sealed.set(cipher.getAuthTag(), plain.length);
-  return sealed;
+  return [ciphertext, cipher.getAuthTag()];
 }
 
 /**
@@ -73,7 +76,8 @@ export async function* sealChunks(
     for (let index = 0; ; index++) {
       const plain = await reader.block(CHUNK_BYTES);
       const last = await reader.ended();
-      yield sealChunk(key, index, last, plain);
+      // Two pieces, as the cipher gives them: joining them would leave as much garbage again as there are bytes.
+      yield* sealChunk(key, index, last, plain);
       done += plain.length;
       onProgress?.(done);
       if (last) return;

@@ -35,11 +35,13 @@ export async function pour(
 ): Promise<Omit<Landed, "path">> {
   const hash = createHash("sha256");
   let bytes = 0;
-  for await (const piece of gather(source, WRITE_BYTES)) {
-    const writing = handle.writeFile(piece);
+  for await (const batch of gather(source, WRITE_BYTES)) {
+    const writing = writeAll(handle, batch);
     // Hashed while a pool thread writes it.
-    hash.update(piece);
-    bytes += piece.length;
+    for (const piece of batch) {
+      hash.update(piece);
+      bytes += piece.length;
+    }
     await writing;
   }
   if (durable) await handle.sync();
@@ -100,19 +102,31 @@ async function flushDirectory(path: string): Promise<void> {
   await handle?.close();
 }
 
-/** Joins small pieces into ones of about `size` bytes; large pieces pass untouched. */
-async function* gather(source: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array, void, undefined> {
+/** Whole, whatever the system call took of it. */
+async function writeAll(handle: FileHandle, batch: readonly Uint8Array[]): Promise<void> {
+  const wanted = batch.reduce((sum, piece) => sum + piece.length, 0);
+  const { bytesWritten } = await handle.writev(batch);
+  // A short write is rare, and followed by the error that made it short.
+  if (bytesWritten < wanted) await handle.writeFile(Buffer.concat(batch, wanted).subarray(bytesWritten));
+}
+
+/** Pieces in batches of about `size` bytes, not joined: gigabytes pass here, and a joined copy of each would be garbage. */
+async function* gather(
+  source: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<readonly Uint8Array[], void, undefined> {
   let held: Uint8Array[] = [];
   let heldBytes = 0;
   for await (const piece of source) {
+    if (piece.length === 0) continue;
     held.push(piece);
     heldBytes += piece.length;
     if (heldBytes < size) continue;
-    yield held.length === 1 ? piece : Buffer.concat(held, heldBytes);
+    yield held;
     held = [];
     heldBytes = 0;
   }
-  if (heldBytes > 0) yield Buffer.concat(held, heldBytes);
+  if (heldBytes > 0) yield held;
 }
 
 function existing(path: string): EnvelopeError {
