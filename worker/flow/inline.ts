@@ -11,13 +11,18 @@ import { answer, type Call, type Outcome } from "./call.ts";
 import { confirmPlans } from "./confirm.ts";
 import type { Ports } from "./ports.ts";
 import { orderFacts, type PlanAsk, planned } from "./presign.ts";
-import { provenOrTicketed } from "./who.ts";
+import { provenOrTicketed, TICKET_HEADER } from "./who.ts";
 
 /** What came before the body, with the body's hash taken at its word until the body is here. */
 export type Head = Omit<Call, "body" | "bodyHash">;
 
 /** How large a body this caller may send, judged by the headers alone: a body is memory, and only who has paid gets any. */
 export async function inlineRoom(ports: Ports, head: Head): Promise<{ ok: true; bytesMax: number } | Refusal> {
+  if (head.header(PROOF_HEADER) === null && head.header(TICKET_HEADER) === null)
+    return refuse(
+      "body_too_large",
+      `the body is larger than ${JSON_BODY_BYTES_MAX} bytes; file bytes go to the upload URL, or inline with the proof of a wallet that has paid for them`,
+    );
   const claimed = decodeProof(head.header(PROOF_HEADER) ?? "")?.claimed.bodyHash;
   const call: Call = { ...head, body: new Uint8Array(), bodyHash: (claimed ?? "0x") as `0x${string}` };
   const who = await provenOrTicketed(ports, call, undefined);

@@ -124,7 +124,7 @@ export function inlineUploads(live: () => Live): void {
       expect(await refused(inline(edge, { by, quote, content: large }))).toBe("413 body_too_large");
       expect(await refused(inline(edge, { by: pauper, quote, content: large }))).toBe("409 not_paid");
       const unproven = { path: "/storage/upload", body: { quote_id: quote, ciphertext: "A".repeat(100_000) } };
-      expect(await refused(ask(edge, unproven))).toBe("401 proof_missing");
+      expect(await refused(ask(edge, unproven))).toBe("413 body_too_large");
       expect(await refused(ask(edge, { ...unproven, by, lie: { ageS: 400 } }))).toBe("401 proof_invalid");
       const elsewhere = { path: "/storage/ls", by, body: { wallet_address: by.address, prefix: "A".repeat(100_000) } };
       expect(await refused(ask(edge, elsewhere))).toBe("413 body_too_large");
