@@ -3,6 +3,7 @@
  * a version-2 proof, pays a 402 only through the payer it was given, and never pays while an outcome is open.
  * No `node:` imports, so it runs wherever `fetch` does.
  */
+
 import * as z from "zod";
 import {
   ConfirmReply,
@@ -30,6 +31,7 @@ import { PaymentReply, PendingReply, SettleReply, type SettleRequest } from "#co
 import { PartsReply, type PartsRequest } from "#contract/upload";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
+import { pause } from "./pause.ts";
 import { type Held, type Payer, PaymentRefused } from "./pay.ts";
 import type { Signer } from "./signer.ts";
 
@@ -311,18 +313,4 @@ async function isPending(response: Response): Promise<boolean> {
       .catch(() => undefined),
   );
   return problem.success && problem.data.code === "payment_pending";
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }

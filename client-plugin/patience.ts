@@ -2,7 +2,9 @@
  * How long to go on when S3 or the service does not answer: pauses double up to half a minute, with a share of chance so that many
  * clients do not come back in one moment ("Error retries and exponential backoff in AWS"). Says what it does.
  */
+
 import { ApiError, Unreachable } from "./api.ts";
+import { pause } from "./pause.ts";
 import { TransferError } from "./transfer.ts";
 
 export interface Patience {
@@ -45,7 +47,7 @@ export async function bear(patience: Patience, failures: number, error: unknown)
   if (failures + 1 >= (patience.tries ?? TRIES) || !mayPass(error)) throw error;
   const pauseMs = pauseAfter(failures, patience.firstPauseMs ?? FIRST_PAUSE_MS);
   patience.onNotice?.(`${sentenceOf(error)}; trying again in ${(pauseMs / 1000).toFixed(1)} s`);
-  await rest(pauseMs, patience.signal);
+  await pause(pauseMs, patience.signal);
 }
 
 function pauseAfter(failures: number, firstMs: number): number {
@@ -56,18 +58,4 @@ function pauseAfter(failures: number, firstMs: number): number {
 
 function sentenceOf(error: unknown): string {
   return error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
-}
-
-function rest(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", stop);
-      resolve();
-    }, ms);
-    signal?.addEventListener("abort", stop, { once: true });
-  });
 }
