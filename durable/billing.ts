@@ -108,8 +108,8 @@ export interface JournalEvent {
 }
 
 /** What is the wallet's business; how its bytes are planned and its buckets made is ours. */
-const TOLD =
-  "(kind LIKE 'order.%' OR kind LIKE 'payment.%' OR kind LIKE 'credit.%' OR kind LIKE 'renewal.%' OR kind = 'upload.found')";
+const TOLD = `(${["order", "payment", "credit", "renewal", "mandate"].map((what) => `kind LIKE '${what}.%'`).join(" OR ")}
+  OR kind = 'upload.found')`;
 
 export function eventsAfter(
   tx: Tx,

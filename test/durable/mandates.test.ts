@@ -99,6 +99,10 @@ describe("mandates", () => {
     expect(asked.length).toBeGreaterThanOrEqual(4);
     expect((await rows(wallet))[0]).toMatchObject({ state: "waiting", reason: "insufficient_funds" });
     expect(await events(wallet)).toContain("mandate.unpaid");
+    const told = good(await walletAt(wallet).events(proof(), 0, 100)).events.find(
+      ({ kind }) => kind === "mandate.unpaid",
+    );
+    expect(told?.data).toMatchObject({ period: 1, reason: "insufficient_funds" });
     worldOf(wallet).settle = takes(wallet);
     await advance(wallet, 2 * 3_600_000);
     expect((await rows(wallet))[0]).toMatchObject({ state: "settled" });
