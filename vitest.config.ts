@@ -14,6 +14,8 @@ const [kind] = kinds.slice(long ? 0 : real ? 1 : 2);
 
 export default defineConfig({
   test: {
+    // The long tests mostly wait (for blocks, for finality, for somebody to give up): two at a time, also on a small machine.
+    ...(long ? { maxWorkers: 2 } : {}),
     projects: [
       ...(kind
         ? []

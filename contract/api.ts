@@ -8,6 +8,7 @@ import { StorageReceipt } from "./artefacts.ts";
 import {
   AgentId,
   Ciphertext,
+  ContentMd5,
   Gigabytes,
   Id,
   IdempotencyKey,
@@ -103,6 +104,8 @@ export const UploadRequest = z
     /** Exact length and SHA-256 of the bytes that will be PUT: the URLs admit nothing else. Inline they are checked if given. */
     content_length_bytes: SizeBytes.optional(),
     content_sha256: Sha256.optional(),
+    /** Signed into the URL as well, for senders whose library writes the header anyway; S3 then checks both. */
+    content_md5: ContentMd5.optional(),
     wrapped_dek: WrappedDek.optional(),
   })
   .superRefine((request, context) => {

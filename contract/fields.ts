@@ -40,6 +40,10 @@ export const Sha256 = z
   .string()
   .regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits of SHA-256")
   .transform((hex) => hex.toLowerCase());
+/** RFC 1864: base64 of 16 bytes. */
+export const ContentMd5 = z
+  .string()
+  .regex(/^[A-Za-z0-9+/]{21}[AQgw]==$/, "wanted base64 of 16 bytes of MD5 (RFC 1864)");
 export const SizeBytes = z.number().int().min(1).max(OBJECT_BYTES_MAX);
 export const WrappedDek = z
   .string()

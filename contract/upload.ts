@@ -7,7 +7,7 @@
  * promised, in `checksum` and in the receipt, is the composite with the part size it was made by.
  */
 import * as z from "zod";
-import { Id, Sha256, WalletAddress } from "./fields.ts";
+import { ContentMd5, Id, Sha256, WalletAddress } from "./fields.ts";
 import { PART_BYTES_MAX, PART_BYTES_MIN, PARTS_MAX, PARTS_PER_ASK_MAX } from "./limits.ts";
 
 /** One thing to send: `method` to `url` with exactly `headers`, bytes [offset, offset + length) of the sealed object. */
@@ -51,7 +51,9 @@ export const PartsRequest = z
     plan: z.number().int().min(1),
     /** Once announced, a part keeps its hash: other bytes are another content and need another plan. */
     parts: z
-      .array(z.strictObject({ part: z.number().int().min(1).max(PARTS_MAX), sha256: Sha256 }))
+      .array(
+        z.strictObject({ part: z.number().int().min(1).max(PARTS_MAX), sha256: Sha256, md5: ContentMd5.optional() }),
+      )
       .min(1)
       .max(PARTS_PER_ASK_MAX),
   })

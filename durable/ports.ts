@@ -189,6 +189,7 @@ export interface PartTarget extends PartsPlace {
   readonly part: number;
   readonly lengthBytes: number;
   readonly sha256Hex: string;
+  readonly md5Base64?: string | undefined;
   readonly expiresInS: number;
 }
 
@@ -216,6 +217,8 @@ export interface PutContent extends ObjectPlace {
   readonly lengthBytes: number;
   readonly sha256Hex: string;
   readonly wrappedDek: string | undefined;
+  /** `Content-MD5` to be signed beside the SHA-256, where the sender gave one. */
+  readonly md5Base64?: string | undefined;
 }
 
 export interface PutTarget extends PutContent {

@@ -28,12 +28,17 @@ export async function parts(ports: Ports, call: Call): Promise<Outcome> {
     order_id: orderId,
     plan: pinned.plan.plan,
     expires_at: new Date(pinned.plan.urlUntilMs).toISOString(),
-    targets: await Promise.all(value.parts.map((pin) => targetOf(ports, pinned, pin))),
+    targets: await Promise.all(value.parts.map((pin) => targetOf(ports, pinned, pin, pin.md5))),
   };
   return answer(reply);
 }
 
-async function targetOf(ports: Ports, { plan, upload }: Pinned, { part, sha256 }: Pin): Promise<UploadTarget> {
+async function targetOf(
+  ports: Ports,
+  { plan, upload }: Pinned,
+  { part, sha256 }: Pin,
+  md5Base64: string | undefined,
+): Promise<UploadTarget> {
   const span = partSpan(plan.lengthBytes, plan.partBytes ?? plan.lengthBytes, part);
   if (!span) throw new Error("invariant: a pinned part is one of the plan's");
   const { offset, lengthBytes } = span;
@@ -42,6 +47,7 @@ async function targetOf(ports: Ports, { plan, upload }: Pinned, { part, sha256 }
     part,
     lengthBytes,
     sha256Hex: sha256,
+    md5Base64,
     expiresInS: UPLOAD_URL_TTL_S,
   });
   return { part, method: "PUT", url, headers, offset, length: lengthBytes };

@@ -23,6 +23,8 @@ export interface PlanAsk {
   readonly content: Content;
   /** The content itself, where it came along. */
   readonly bytes: Uint8Array | undefined;
+  /** For this URL alone: the content is named by its SHA-256. */
+  readonly md5: string | undefined;
   readonly asker: Asker;
   readonly key: KeyUse | undefined;
   readonly objectKey: string | undefined;
@@ -36,7 +38,7 @@ export async function presign(ports: Ports, ask: PlanAsk): Promise<{ ok: true; r
     const step = await planned(ports, ask);
     if (!step.ok) return step;
     const { plan } = step;
-    if (plan.partBytes === undefined) return { ok: true, reply: await replyOf(ports, ask.wallet, step) };
+    if (plan.partBytes === undefined) return { ok: true, reply: await replyOf(ports, ask, step) };
     const stored = await storedParts(ports, step);
     if (stored.end === "unknown") return unavailable("S3 cannot be asked which parts it holds", stored.detail);
     if (stored.end === "done")
@@ -144,16 +146,17 @@ function partsReplyOf(
   };
 }
 
-async function replyOf(ports: Ports, wallet: Wallet, { order, plan, place, txHash }: Sending): Promise<UploadReply> {
+async function replyOf(ports: Ports, ask: PlanAsk, { order, plan, place, txHash }: Sending): Promise<UploadReply> {
   const { url, headers } = await ports.store.signPut({
     ...place,
     lengthBytes: plan.lengthBytes,
     sha256Hex: plan.sha256,
     wrappedDek: plan.wrappedDek,
+    md5Base64: ask.md5,
     expiresInS: UPLOAD_URL_TTL_S,
   });
   return {
-    ...orderFacts(ports, wallet, order, txHash),
+    ...orderFacts(ports, ask.wallet, order, txHash),
     bucket_name: place.bucket,
     confirmation_required: true,
     already_stored: plan.state === "stored",

@@ -87,6 +87,7 @@ async function uploadToOrder(
     ref: { orderId },
     content: contentOf(value),
     bytes: value.bytes,
+    md5: value.content_md5,
     asker: askerOf(who),
     key,
     objectKey: value.object_key,
@@ -143,6 +144,7 @@ async function uploadOnQuote(
     ref: { quoteId },
     content: contentOf(value),
     bytes: value.bytes,
+    md5: value.content_md5,
     asker: askerOf(who),
     key,
     objectKey: value.object_key,
@@ -205,6 +207,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
         ref: { orderId: known.order.orderId },
         content,
         bytes: value.bytes,
+        md5: value.content_md5,
         asker: askerOf(who),
         key,
         objectKey,
@@ -227,7 +230,7 @@ async function buyAndUpload(ports: Ports, call: Call, value: SizedUpload, key: K
   const ref = { orderId: orderPaid(paid).orderId };
   return plan(
     ports,
-    { wallet: paid.wallet, proof: who?.proof, ref, content, bytes, asker, key, objectKey },
+    { wallet: paid.wallet, proof: who?.proof, ref, content, bytes, md5: value.content_md5, asker, key, objectKey },
     paid.headers,
   );
 }

@@ -42,6 +42,30 @@ export function bytes(live: () => Live): void {
     });
   });
 
+  describe.concurrent("a Content-MD5", () => {
+    test("that was given is signed into the URL: S3 wants it, and wants it to be right", async () => {
+      const { edge } = live();
+      const content = contentOf("summed twice");
+      const md5 = (bytes: Buffer) => createHash("md5").update(bytes).digest("base64");
+      const wrong = md5(Buffer.from("something else"));
+      const { said } = await buy(edge, live().wallet(), "summed", content, { content_md5: wrong });
+      const refusing = read(UploadReply, said);
+      expect(refusing.upload_headers["content-md5"]).toBe(wrong);
+      expect(await refusedBy(await put(refusing, content.bytes))).toBe("400 BadDigest");
+      expect(await refusedBy(await put(refusing, content.bytes, { "content-md5": md5(content.bytes) }))).toMatch(
+        /^403 /,
+      );
+      const right = { order_id: refusing.order_id, content_md5: md5(content.bytes) };
+      const headers = { "x-mnemospark-ticket": refusing.ticket };
+      const asked = { path: "/storage/upload", body: uploadBody("summed", content, right), headers };
+      const plan = read(UploadReply, await ask(edge, asked));
+      expect((await put(plan, content.bytes)).status).toBe(200);
+      expect((await confirm(edge, plan)).status).toBe(200);
+      const malformed = uploadBody("other", content, { content_md5: "not base64" });
+      expect(await ask(edge, { path: "/storage/upload", body: malformed })).toMatchObject({ status: 400 });
+    });
+  });
+
   describe.concurrent("an object", () => {
     test("is listed, looked at, downloaded by GET with a query, and deleted once", async () => {
       const { edge } = live();

@@ -102,6 +102,7 @@ export async function signPart(s3: S3Client, target: PartTarget) {
   const headers: Record<string, string> = {
     "content-length": String(target.lengthBytes),
     ...contentHeaders(s3.config, "part", target.sha256Hex),
+    ...(target.md5Base64 === undefined ? {} : { "content-md5": target.md5Base64 }),
     ...ownerHeader(s3.config),
   };
   const query = { partNumber: String(part), uploadId };

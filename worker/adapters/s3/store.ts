@@ -50,6 +50,7 @@ function boundsOf(s3: S3Client, target: PutContent): Record<string, string> {
     "content-type": "application/octet-stream",
     "if-none-match": "*",
     ...contentHeaders(s3.config, "object", target.sha256Hex),
+    ...(target.md5Base64 === undefined ? {} : { "content-md5": target.md5Base64 }),
     ...ownerHeader(s3.config),
     ...(target.wrappedDek === undefined ? {} : { "x-amz-meta-wrapped-dek": target.wrappedDek }),
   };
