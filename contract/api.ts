@@ -122,6 +122,9 @@ export const UploadRequest = z
       missing("content_length_bytes", "wanted: the URL admits exactly that");
     else if (!inline && request.content_sha256 === undefined)
       missing("content_sha256", "wanted: the URL admits exactly that");
+    // Never taken and then not checked.
+    if (request.content_md5 !== undefined && (inline || request.mode === "multipart"))
+      missing("content_md5", inline ? "is for a URL; inline send content_sha256" : "parts have an md5 of their own");
     const bare = request.quote_id === undefined && request.order_id === undefined;
     if (request.part_bytes !== undefined && request.mode !== "multipart")
       context.addIssue({ code: "custom", path: ["part_bytes"], message: "parts are for mode multipart" });

@@ -128,6 +128,7 @@ const CASES: Record<string, Case> = {
       mode: ["inline"],
       content_length_bytes: [0, -1, 1.5, "10", OBJECT_BYTES_MAX + 1, Number.NaN],
       content_sha256: ["", "ab", `${SHA}0`, "z".repeat(64), 7],
+      content_md5: ["", "not base64", "AAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAB==", 7],
       part_bytes: [0, 5 * 1024 ** 2 - 1, 5 * 1024 ** 3 + 1, "6291456", 6_291_456],
       wrapped_dek: ["_-_-", "AAA", "A".repeat(1_804)],
     },
@@ -157,6 +158,14 @@ const CASES: Record<string, Case> = {
     wrong: { ...NAME, ...REGION },
   },
 };
+
+it("an MD5 of the whole is taken only where S3 will check it", () => {
+  const put = { object_key: "letters.tar", content_length_bytes: 10, content_sha256: SHA };
+  const content_md5 = "AAAAAAAAAAAAAAAAAAAAAA==";
+  expect(faultOf(UploadRequest, { ...put, content_md5 })).toBeUndefined();
+  expect(faultOf(UploadRequest, { ...put, content_md5, mode: "multipart" })).toContain("content_md5");
+  expect(faultOf(UploadRequest, { ...put, content_md5, ciphertext: "AAAA" })).toContain("content_md5");
+});
 
 function faultOf(schema: z.ZodType, value: unknown): string | undefined {
   const parsed = schema.safeParse(value);

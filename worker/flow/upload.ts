@@ -33,6 +33,8 @@ export async function upload(ports: Ports, call: Call): Promise<Outcome> {
   const whole = await sized(asked.value);
   if (!whole.ok) return whole;
   const { value } = whole;
+  if (value.content_md5 !== undefined && value.bytes === undefined && needsParts(value.content_length_bytes))
+    return refuse("malformed", "content_md5: so large a content goes up in parts, which have an md5 of their own");
   const parts = value.part_bytes && checkPartBytes(value.content_length_bytes, value.part_bytes);
   if (parts && !parts.ok) return parts;
   const key = readKey(call, keyFields(value));
