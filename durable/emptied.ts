@@ -12,7 +12,7 @@ import { EMPTIED_BUCKET_KEEP_S } from "#contract/limits";
 import { noteStrays } from "./lists.ts";
 import type { Removed } from "./ports.ts";
 import { DAY_MS } from "./rules/calendar.ts";
-import type { Tx } from "./tx.ts";
+import { limit, type Tx } from "./tx.ts";
 
 /** A row of `buckets`. */
 export type Emptied = {
@@ -40,9 +40,8 @@ const AGAIN_WANTED_MS = 15_000;
 /** Buckets to remove now; the intent is written, and with it when to try again should we die before the answer. */
 export function dueEmptied(tx: Tx, atMost: number): Emptied[] {
   const rows = tx.all<Emptied>(
-    `SELECT store, region, sequence, name FROM buckets WHERE (state = 'leaving' OR (${EMPTY})) AND ${DUE_MS} <= ? LIMIT ?`,
+    `SELECT store, region, sequence, name FROM buckets WHERE (state = 'leaving' OR (${EMPTY})) AND ${DUE_MS} <= ? ${limit(atMost)}`,
     tx.nowMs,
-    atMost,
   );
   for (const { region, sequence, name } of rows) {
     tx.run(

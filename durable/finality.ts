@@ -10,8 +10,9 @@ import { type Finished, settled } from "./payments.ts";
 import type { ClaimKey, Recheck, SettlementEnd, SettlementJob, TransferProof } from "./ports.ts";
 import type { Tx } from "./tx.ts";
 
-/** Base finalizes in 13 to 30 minutes; a recheck costs three small questions. */
+/** Base finalizes in 13 to 30 minutes; a recheck costs three small questions, and what takes a block back mostly does so at once. */
 const AGAIN_MS = 120_000;
+const AGAIN_MAX_MS = 600_000;
 
 export interface Standing {
   readonly job: SettlementJob;
@@ -19,7 +20,7 @@ export interface Standing {
 }
 
 export function dueRechecks(tx: Tx, atMost: number): Standing[] {
-  return reviewedRows(tx, "settled", atMost).flatMap((payment) => {
+  return reviewedRows(tx, ["settled"], atMost).flatMap((payment) => {
     const seen = proofOf(payment);
     return seen ? [{ job: jobOf(payment), seen }] : [];
   });
@@ -39,7 +40,9 @@ export function finishRecheck(tx: Tx, claimKey: ClaimKey, recheck: Recheck): voi
   }
   if (recheck.end !== "unknown") writeProof(tx, claimKey, recheck.proof);
   const final = recheck.end === "final";
-  tx.run("UPDATE payments SET review_ms = ? WHERE claim_key = ?", final ? null : tx.nowMs + AGAIN_MS, claimKey);
+  const ageMs = tx.nowMs - (payment.blockMs ?? tx.nowMs);
+  const pauseMs = Math.min(AGAIN_MAX_MS, Math.max(AGAIN_MS, Math.floor(ageMs / 2)));
+  tx.run("UPDATE payments SET review_ms = ? WHERE claim_key = ?", final ? null : tx.nowMs + pauseMs, claimKey);
   if (!final) return;
   tx.record("payment.final", { claim_key: claimKey, block: recheck.proof.blockNumber.toString() });
   RULES[payment.purpose].final(tx, payment);

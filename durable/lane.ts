@@ -8,6 +8,7 @@
 import { packAuthorization, unpackAuthorization } from "./ledger.ts";
 import type { ClaimKey, SettlementJob, TransferProof } from "./ports.ts";
 import type { Fees } from "./rules/fees.ts";
+import { limit } from "./tx.ts";
 
 export type JobState = "queued" | "sent" | "settled" | "void" | "returned";
 /** What a nonce is used for. A `cancel` frees it by a transfer of nothing to oneself. */
@@ -99,7 +100,7 @@ export class Lane {
 
   jobs(state: JobState, atMost = 200): Job[] {
     return this.#sql
-      .exec<JobRow>("SELECT * FROM jobs WHERE state = ? ORDER BY claimed_ms LIMIT ?", state, atMost)
+      .exec<JobRow>(`SELECT * FROM jobs WHERE state = ? ORDER BY claimed_ms ${limit(atMost)}`, state)
       .toArray()
       .map(jobOf);
   }

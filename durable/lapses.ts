@@ -13,7 +13,7 @@ import { hasOpenRenewal, leaseOf } from "./renewals.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import { deadlineMs, isAlive, type Pulse } from "./rules/pulse.ts";
 import type { Sent } from "./seek.ts";
-import { creditOf, type Tx } from "./tx.ts";
+import { creditOf, limit, type Tx } from "./tx.ts";
 
 /** An order whose time seems over. */
 export interface Overdue {
@@ -48,9 +48,8 @@ export function dueOrders(tx: Tx, atMost: number): Overdue[] {
   const owed = creditOf(tx) > 0n;
   return tx
     .all<{ order_id: string }>(
-      "SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND due_ms < ? ORDER BY due_ms LIMIT ?",
+      `SELECT order_id FROM orders WHERE due_ms IS NOT NULL AND due_ms < ? ORDER BY due_ms ${limit(atMost)}`,
       tx.nowMs,
-      atMost,
     )
     .flatMap(({ order_id }) => {
       const order = findOrder(tx, order_id);

@@ -6,7 +6,7 @@ import type { Authorization } from "#contract/x402";
 import type { Order } from "./orders.ts";
 import type { ClaimKey, SettlementJob } from "./ports.ts";
 import type { PaymentFault } from "./rules/payment.ts";
-import type { Tx } from "./tx.ts";
+import { limit, type Tx } from "./tx.ts";
 
 /**
  * `open`: outcome not known yet. `reopened`: was settled, until a reorg took it (finality.ts). `void`: left us, certainly not landed so far, still watched. `dead` and `credited`: final.
@@ -92,14 +92,19 @@ export function insertPayment(
 /** When what is not final yet is looked at again. */
 export const REVIEWABLE = { againMs: 60_000, finalityMs: 90_000 } as const;
 
-/** Payments in a state whose review is due, the longest waiting first. */
-export function reviewedRows(tx: Tx, state: PaymentState, atMost: number): PaymentRecord[] {
-  return tx
-    .all<PaymentRow>(
-      "SELECT * FROM payments WHERE state = ? AND review_ms IS NOT NULL AND review_ms <= ? ORDER BY review_ms LIMIT ?",
-      state,
-      tx.nowMs,
-      atMost,
+/** Payments in one of these states whose review is due: of each state so many, the longest waiting first, so that none waits for another. */
+export function reviewedRows(tx: Tx, states: readonly PaymentState[], atMost: number): PaymentRecord[] {
+  const due = tx.all<{ state: string }>(
+    "SELECT DISTINCT state FROM payments WHERE review_ms IS NOT NULL AND review_ms <= ?",
+    tx.nowMs,
+  );
+  return states
+    .filter((state) => due.some((row) => row.state === state))
+    .flatMap((state) =>
+      tx.all<PaymentRow>(
+        `SELECT * FROM payments WHERE state = '${state}' AND review_ms IS NOT NULL AND review_ms <= ? ORDER BY review_ms ${limit(atMost)}`,
+        tx.nowMs,
+      ),
     )
     .map(fromRow);
 }

@@ -12,7 +12,7 @@ import { MANDATES_LISTED_MAX } from "#contract/limits";
 import type { Authorization } from "#contract/x402";
 import { packAuthorization, unpackAuthorization } from "./ledger.ts";
 import type { ClaimKey } from "./ports.ts";
-import type { Tx } from "./tx.ts";
+import { limit, type Tx } from "./tx.ts";
 
 export type MandateState = "waiting" | "settling" | "settled" | "retired" | "revoked" | "failed";
 
@@ -84,7 +84,7 @@ function fromRow(row: MandateRow): Mandate {
 }
 
 /** When the first of them is due, as SQL for the alarm. */
-export const MANDATE_DUE = "SELECT min(next_ms) AS due FROM mandates";
+export const MANDATE_DUE = "SELECT min(next_ms) AS due FROM mandates WHERE next_ms IS NOT NULL";
 
 /** Why this one cannot be taken; undefined when it can, also when it is here already. */
 export function mandateFault(tx: Tx, orderId: string, { period, claimKey }: NewMandate): Refusal | undefined {
@@ -163,9 +163,8 @@ export function listMandates(
 export function dueMandates(tx: Tx, atMost: number): Mandate[] {
   return tx
     .all<MandateRow>(
-      "SELECT * FROM mandates WHERE next_ms IS NOT NULL AND next_ms <= ? ORDER BY next_ms LIMIT ?",
+      `SELECT * FROM mandates WHERE next_ms IS NOT NULL AND next_ms <= ? ORDER BY next_ms ${limit(atMost)}`,
       tx.nowMs,
-      atMost,
     )
     .map(fromRow);
 }

@@ -10,7 +10,7 @@ import { dropPins, pinsOf } from "./pins.ts";
 import type { ObjectPlace, Policy } from "./ports.ts";
 import { compositeOf } from "./rules/content.ts";
 import { mayUpload } from "./rules/lease.ts";
-import type { Tx } from "./tx.ts";
+import { limit, type Tx } from "./tx.ts";
 
 /** After the last URL has died: what was PUT by then has mostly arrived. */
 const LOOK_AFTER_MS = 60_000;
@@ -228,7 +228,7 @@ type ErasureRow = { s3_key: string; store: string; region: string; bucket: strin
 
 export function dueErasures(tx: Tx, atMost: number): ObjectPlace[] {
   return tx
-    .all<ErasureRow>("SELECT * FROM erasures WHERE next_ms <= ? ORDER BY next_ms LIMIT ?", tx.nowMs, atMost)
+    .all<ErasureRow>(`SELECT * FROM erasures WHERE next_ms <= ? ORDER BY next_ms ${limit(atMost)}`, tx.nowMs)
     .map(({ store, region, bucket, s3_key, parts }) => {
       const place = { store, region, bucket, key: s3_key };
       return parts === 0 ? place : { ...place, parts: true };

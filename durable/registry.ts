@@ -10,6 +10,7 @@ import type { Wallet } from "#contract/wallet";
 import type { Clock } from "./ports.ts";
 import type { Due } from "./roll.ts";
 import { migrateRegistry } from "./schema.ts";
+import { limit } from "./tx.ts";
 
 export interface RegistryPorts {
   readonly clock: Clock;
@@ -53,9 +54,8 @@ export abstract class RegistryObject<Env = unknown> extends DurableObject<Env> {
   async wakeOverdue(): Promise<{ woken: number; failed: number }> {
     const rows = this.ctx.storage.sql
       .exec<{ wallet: string }>(
-        "SELECT wallet FROM wallets WHERE try_ms IS NOT NULL AND try_ms <= ? ORDER BY try_ms LIMIT ?",
+        `SELECT wallet FROM wallets WHERE try_ms IS NOT NULL AND try_ms <= ? ORDER BY try_ms ${limit(WAKES_PER_SWEEP)}`,
         this.#nowMs(),
-        WAKES_PER_SWEEP,
       )
       .toArray();
     const woken = await Promise.all(rows.map(({ wallet }) => this.#wake(wallet as Wallet)));

@@ -174,6 +174,10 @@ const WALLET_MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX one_mandate_a_period ON mandates (order_id, period) WHERE state IN ('waiting', 'settling');
   CREATE INDEX mandates_by_day ON mandates (next_ms) WHERE next_ms IS NOT NULL;
   `,
+  `
+  -- After thousands of objects lapsed together: which of their bytes are to be erased next.
+  CREATE INDEX erasures_by_next ON erasures (next_ms);
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -10,7 +10,7 @@ import { discard, elect, type Plan, placeOf, plansOf } from "./plans.ts";
 import type { Store } from "./ports.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import { type Sent, type Sought, seek } from "./seek.ts";
-import type { Tx } from "./tx.ts";
+import { limit, type Tx } from "./tx.ts";
 
 export interface Look extends Sent {
   readonly orderId: string;
@@ -24,9 +24,8 @@ const PAUSE_MS = 60_000;
 
 export function dueLooks(tx: Tx, atMost: number): Look[] {
   const rows = tx.all<{ order_id: string; plan: number }>(
-    "SELECT order_id, plan FROM plans WHERE look_ms <= ? ORDER BY look_ms LIMIT ?",
+    `SELECT order_id, plan FROM plans WHERE look_ms <= ? ORDER BY look_ms ${limit(atMost)}`,
     tx.nowMs,
-    atMost,
   );
   return rows.flatMap(({ order_id, plan }) => {
     const order = findOrder(tx, order_id);

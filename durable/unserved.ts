@@ -9,7 +9,7 @@ import { type BucketTry, bucketFor, finishBucket } from "./plans.ts";
 import type { Policy } from "./ports.ts";
 import { linkQuote } from "./quotes.ts";
 import { DAY_MS } from "./rules/calendar.ts";
-import { changeCredit, type Tx } from "./tx.ts";
+import { changeCredit, limit, type Tx } from "./tx.ts";
 
 export interface Unserved {
   readonly orderId: string;
@@ -31,9 +31,8 @@ export function markUnserved(tx: Tx, order: Order): void {
 export function dueUnserved(tx: Tx, policy: Policy, atMost: number): Unserved[] {
   return tx
     .all<{ order_id: string; region: string }>(
-      `SELECT orders.order_id, orders.region ${GIVEN_UP} AND orders.unserved_ms <= ? ORDER BY orders.unserved_ms LIMIT ?`,
+      `SELECT orders.order_id, orders.region ${GIVEN_UP} AND orders.unserved_ms <= ? ORDER BY orders.unserved_ms ${limit(atMost)}`,
       tx.nowMs - DAY_MS,
-      atMost,
     )
     .map(({ order_id, region }) => ({ orderId: order_id, bucket: bucketFor(tx, region, policy) }));
 }

@@ -8,9 +8,27 @@ export class Killed extends Error {}
 
 type Value = string | number | null;
 
+interface Prepared {
+  readonly statement: StatementSync;
+  readonly names: readonly string[];
+}
+
+/** Rows come as arrays, and get their names here: asked for objects, the driver makes every name anew for every call. */
+function prepare(db: DatabaseSync, query: string): Prepared {
+  const statement = db.prepare(query);
+  statement.setReturnArrays(true);
+  return { statement, names: statement.columns().map(({ name }) => name) };
+}
+
+function named(names: readonly string[], row: readonly Value[]): Record<string, Value> {
+  const object: Record<string, Value> = {};
+  for (let at = 0; at < names.length; at++) object[names[at] as string] = row[at] as Value;
+  return object;
+}
+
 export class Database {
   readonly #db = new DatabaseSync(":memory:");
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, Prepared>();
   alarmMs: number | null = null;
   onAlarm: (() => void) | undefined;
 
@@ -19,12 +37,13 @@ export class Database {
       this.#db.exec(query);
       return [];
     }
-    let statement = this.#statements.get(query);
-    if (!statement) {
-      statement = this.#db.prepare(query);
-      this.#statements.set(query, statement);
+    let prepared = this.#statements.get(query);
+    if (!prepared) {
+      prepared = prepare(this.#db, query);
+      this.#statements.set(query, prepared);
     }
-    return statement.all(...values) as Record<string, Value>[];
+    const { statement, names } = prepared;
+    return (statement.all(...values) as unknown as Value[][]).map((row) => named(names, row));
   }
 
   exec(query: string): void {

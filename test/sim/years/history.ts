@@ -1,4 +1,5 @@
 /** Years of many wallets, with outages, then calm until everything has come to rest. Throws what the judge finds. */
+import { Random } from "../random.ts";
 import { type Books, judge } from "./judge.ts";
 import { keep, keeperOf } from "./people.ts";
 import { beat, catchUp, openYears, type Years } from "./world.ts";
@@ -14,17 +15,19 @@ export interface YearsHistory extends Books {
 export interface Length {
   readonly wallets: number;
   readonly days: number;
+  /** Of these wallets the first; of another part of the same history another one. */
+  readonly first?: number;
   readonly tell?: (line: string) => void;
 }
 
-export async function runYears(seed: number, { wallets, days, tell }: Length): Promise<YearsHistory> {
+export async function runYears(seed: number, { wallets, days, first = 1, tell }: Length): Promise<YearsHistory> {
   const realNow = Date.now;
-  const world = openYears(seed);
+  const world = openYears(seed + first * 1_000_003);
   const { time, random } = world;
   const startMs = time.nowMs;
   const untilMs = startMs + days * DAY_MS;
   try {
-    for (let index = 1; index <= wallets; index++) {
+    for (let index = first; index < first + wallets; index++) {
       const keeper = keeperOf(world, index, untilMs);
       const names = random.pick([1, 1, 1, 2, 3]);
       for (let name = 0; name < names; name++)
@@ -36,7 +39,8 @@ export async function runYears(seed: number, { wallets, days, tell }: Length): P
     }
     await beat(world);
     everyHour(world);
-    planOutages(world, startMs, untilMs);
+    // The same for all parts of a history.
+    planOutages(world, new Random(seed), startMs, untilMs);
     const step = () => {
       if (world.fault !== undefined) throw world.fault;
     };
@@ -72,8 +76,8 @@ function everyHour(world: Years): void {
 }
 
 /** Now and then everything is off, for hours or for a month, or the chain cannot be reached. */
-function planOutages(world: Years, fromMs: number, untilMs: number): void {
-  const { time, random } = world;
+function planOutages(world: Years, random: Random, fromMs: number, untilMs: number): void {
+  const { time } = world;
   let atMs = fromMs + random.between(20, 200) * DAY_MS;
   while (atMs < untilMs - 60 * DAY_MS) {
     const whole = random.chance(0.5);

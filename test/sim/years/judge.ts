@@ -8,9 +8,6 @@ const PERIOD_MS = 30 * DAY_MS;
 /** An alarm may be two hours late, be forgotten and be found by the hourly cron; a sweep takes minutes. */
 const SWEEP_MS = 6 * 3_600_000;
 
-/** Lapses that were looked at: they do not change. */
-const judged = new Set<string>();
-
 type Row = Record<string, string | number | null>;
 
 export interface Books {
@@ -42,8 +39,13 @@ export function judge(world: Years, atRest: boolean): Books {
   };
   for (const [wallet, shelf] of world.wallets) {
     const rows = (query: string) => shelf.database.all(query, []) as Row[];
-    const payments = new Map(rows("SELECT * FROM payments").map((row) => [String(row["claim_key"]), row]));
-    const renewals = Map.groupBy(rows("SELECT * FROM renewals"), (row) => String(row["order_id"]));
+    const payments = new Map(
+      rows("SELECT claim_key, state, purpose, amount FROM payments").map((row) => [String(row["claim_key"]), row]),
+    );
+    const renewals = Map.groupBy(
+      rows("SELECT claim_key, order_id, period, amount, state, paid_ms, through_ms FROM renewals"),
+      (row) => String(row["order_id"]),
+    );
     let sent = 0n;
     for (const claim of payments.keys()) sent += world.ledger.transfers.get(claim)?.authorization.value ?? 0n;
     // Of a statement that granted the others: lines whose object was gone.
@@ -70,7 +72,7 @@ export function judge(world: Years, atRest: boolean): Books {
       ])[0];
       return Number(row?.["at_ms"] ?? Number.NaN);
     };
-    for (const order of rows("SELECT * FROM orders")) {
+    for (const order of rows("SELECT order_id, state, claim_key, paid_ms, paid_through_ms, ended FROM orders")) {
       const own = renewals.get(String(order["order_id"])) ?? [];
       judgeOrder(world, order, payments, own, atRest, lapsedAt);
       books.orders += 1;
@@ -123,8 +125,8 @@ function judgeOrder(
       throw new Broken(`${id} says paid through ${order["paid_through_ms"]}; its payments say ${throughMs}`);
   }
   const deadlineMs = graceEnd(world, throughMs);
-  if (order["ended"] === "unpaid" && !judged.has(id)) {
-    judged.add(id);
+  if (order["ended"] === "unpaid" && !world.judged.has(id)) {
+    world.judged.add(id);
     const endedMs = lapsedAt(id);
     if (!(endedMs > deadlineMs))
       throw new Broken(`${id} was paid or in grace until ${deadlineMs} and lapsed at ${endedMs}`);

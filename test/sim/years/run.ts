@@ -1,32 +1,35 @@
-/** `npm run history -- --wallets 1000 --years 10 [--seed N]`: years of leases in minutes. */
+/** `npm run history -- --wallets 1000 --years 10 [--seed N] [--processes N]`: years of leases in minutes. */
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { runYears } from "./history.ts";
+import { partsOf, runParts } from "./parts.ts";
 
 const { values } = parseArgs({
   options: {
     wallets: { type: "string", default: "1000" },
     years: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
+    processes: { type: "string", default: String(availableParallelism()) },
   },
 });
 const [wallets, years, seed] = [Number(values.wallets), Number(values.years), Number(values.seed)];
-// The objects say in their logs what went wrong on the way; a history is judged by its end.
-console.error = () => {};
 const startedMs = performance.now();
+const seconds = () => ((performance.now() - startedMs) / 1000).toFixed(0);
+const parts = partsOf(seed, wallets, years * 365 + Math.floor(years / 4));
+let ended = 0;
 try {
-  const { revenue, granted, credit, fromCredit, periods, statements, orders, lapsed, stored, events, outages } =
-    await runYears(seed, {
-      wallets,
-      days: years * 365 + Math.floor(years / 4),
-      tell: (line) => console.log(`${line}, ${((performance.now() - startedMs) / 1000).toFixed(0)} s`),
-    });
+  const books = await runParts(parts, Number(values.processes), ({ periods }) => {
+    ended += 1;
+    console.log(`part ${ended} of ${parts.length}: ${periods.toLocaleString("en")} periods, ${seconds()} s`);
+  });
+  const { revenue, granted, credit, fromCredit, periods, statements, orders, lapsed, stored, events, outages } = books;
   const usdc = (micro: bigint) => `$${(Number(micro) / 1e6).toFixed(6)}`;
-  console.log(`${wallets} wallets, ${years} years, ${outages} outages, ${events.toLocaleString("en")} events, ${((performance.now() - startedMs) / 1000).toFixed(0)} s
+  if (revenue !== granted + credit + fromCredit) throw new Error("the parts' books do not add up");
+  console.log(`${wallets} wallets, ${years} years, ${outages} outages, ${events.toLocaleString("en")} events, ${seconds()} s
 revenue on chain ${usdc(revenue)} = ${periods.toLocaleString("en")} periods ${usdc(granted)} + credit ${usdc(credit)} + credit spent ${usdc(fromCredit)}
 ${statements.toLocaleString("en")} statements paid, ${orders.toLocaleString("en")} orders, ${lapsed.toLocaleString("en")} lapsed unpaid, ${stored} stored at the end; no paid object was erased, no unpaid one kept past its deadline and one sweep`);
 } catch (error) {
   console.log(
-    `${error instanceof Error ? error.stack : String(error)}\nreplay: npm run history -- --wallets ${wallets} --years ${years} --seed ${seed}`,
+    `${error instanceof Error ? error.message : String(error)}\nreplay: npm run history -- --wallets ${wallets} --years ${years} --seed ${seed}`,
   );
   process.exit(1);
 }

@@ -26,6 +26,8 @@ export interface Years extends EdgeParts, Platform {
   readonly heart: Shelf<HeartbeatObject>;
   /** Time in which nobody could pay, as it was; the heartbeat has to have found it out. */
   readonly outages: { readonly fromMs: number; toMs: number }[];
+  /** Lapses that were looked at: they do not change. */
+  readonly judged: Set<string>;
   fault: unknown;
 }
 
@@ -58,6 +60,7 @@ export function openYears(seed: number): Years {
     wallets: new Map(),
     registries: new Map(),
     outages: [],
+    judged: new Set(),
     fault: undefined,
     heart: undefined as never,
     pulse: { read: () => pulseOf(world) },
