@@ -1,12 +1,14 @@
 /**
- * Brings an object's sealed bytes into a partial file and goes on where it stopped: after a cut connection by the same URL, after a
- * crash by the state its caller kept, after the URL's death by a new one that is signed for the rest only (and debits no more).
- * An ETag ties the pieces together; what the whole must be (`sha256`) is for whoever opens it to check.
+ * Brings an object's sealed bytes into a partial file, window by window (windows.ts), and goes on where it stopped: after a cut
+ * connection, after a crash by the state its caller kept, after the URL's death. URLs live a minute; what one was debited for may
+ * be asked for again under the same download id. An ETag ties the pieces together; what the whole must be (`sha256`) is for
+ * whoever opens it to check.
  */
 import { open, rm, stat } from "node:fs/promises";
 import type { DownloadReply } from "#contract/objects";
 import { bear, type Patience } from "./patience.ts";
 import { get, TransferError } from "./transfer.ts";
+import { type Debited, debitedNow, nextWindow, type Window } from "./windows.ts";
 
 /** To be kept by the caller, and handed in again to go on. The URL is a secret for as long as it lives. */
 export interface DownloadState {
@@ -14,22 +16,25 @@ export interface DownloadState {
   /** Milliseconds since 1970. */
   readonly urlExpiresMs: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** First byte the URL can fetch; 0: any part of the object. */
-  readonly from: number;
+  /** The bytes the URL fetches, all or none. */
+  readonly window: Window;
+  readonly debited: Debited;
   readonly etag: string | null;
   readonly sizeBytes: number;
   readonly sha256: string;
   readonly wrappedDek: string | null;
   readonly paidThrough: string;
   readonly downloadsLeft: number;
+  /** Of the allowance and of a pack, after this URL. */
+  readonly bytesLeft: number;
 }
 
 export interface DownloadJob extends Patience {
   /** The file the bytes are added to. What it holds must be of `state`'s content. */
   readonly partial: string;
   readonly state?: DownloadState | undefined;
-  /** Asks the service for a URL, of the whole or of `bytes=<first>-`. Throws what should end the download. */
-  readonly ask: (range: string | undefined) => Promise<DownloadReply>;
+  /** Asks the service for a URL of `bytes=<first>-<last>`, always under the same download id. Throws what should end the download. */
+  readonly ask: (range: string) => Promise<DownloadReply>;
   /** Told before the first byte that relies on it is written. */
   readonly onState: (state: DownloadState) => void | Promise<void>;
   readonly onProgress?: ((bytes: number, total: number) => unknown) | undefined;
@@ -56,7 +61,10 @@ export async function download(asked: DownloadJob): Promise<DownloadState> {
     try {
       if (state === undefined || have > state.sizeBytes || !serves(state, have))
         state = await renewed(job, state, have);
-      else state = await fetchRest(job, state, have);
+      else {
+        state = await fetchWindow(job, state);
+        failures = 0;
+      }
     } catch (error) {
       // Each byte of progress renews the patience: a line that breaks every minute is slow, not dead.
       if ((await sizeOf(job.partial)) > have) failures = 0;
@@ -68,22 +76,24 @@ export async function download(asked: DownloadJob): Promise<DownloadState> {
   }
 }
 
-/** A URL for what is missing; of another content than before the bytes at hand are worth nothing. */
+/** A URL for the next window; of another content than before the bytes at hand are worth nothing. */
 async function renewed(
   job: DownloadJob,
   before: DownloadState | undefined,
   have: number,
 ): Promise<DownloadState | undefined> {
   if (before !== undefined && have > before.sizeBytes) return startOver(job);
-  const missing = before !== undefined && have > 0 ? `bytes=${have}-` : undefined;
   if (before === undefined && have > 0) await rm(job.partial, { force: true });
-  const reply = await job.ask(missing);
+  const wanted = nextWindow(before === undefined ? 0 : have, before, Date.now());
+  const reply = await job.ask(`bytes=${wanted.first}-${wanted.last}`);
   const same = before?.sha256 === reply.content_sha256 && before.sizeBytes === reply.size_bytes;
   if (before !== undefined && !same) {
     job.onNotice?.("the object was replaced meanwhile");
     return startOver(job);
   }
-  const state = { ...stateOf(reply), etag: before?.etag ?? null };
+  const state = stateOf(reply, before);
+  if (state.window.first !== wanted.first)
+    throw new TransferError(`The service offers bytes from ${state.window.first}, not from ${wanted.first}`, "never");
   await job.onState(state);
   return state;
 }
@@ -94,43 +104,49 @@ async function startOver(job: DownloadJob): Promise<undefined> {
   return undefined;
 }
 
-async function fetchRest(job: DownloadJob, state: DownloadState, have: number): Promise<DownloadState> {
-  if (have > 0) job.onNotice?.(`going on from byte ${have} of ${state.sizeBytes}`);
-  const source = await get({ ...state, from: have, etag: state.etag ?? undefined, signal: job.signal });
-  if (source.lengthBytes !== state.sizeBytes - have)
-    throw new TransferError(
-      `S3 offers ${source.lengthBytes} bytes from ${have} on; the object has ${state.sizeBytes}`,
-      "never",
-    );
+async function fetchWindow(job: DownloadJob, state: DownloadState): Promise<DownloadState> {
+  const { window, sizeBytes, debited } = state;
+  if (window.first > debited.first) job.onNotice?.(`going on from byte ${window.first} of ${sizeBytes}`);
+  const source = await get({ ...state, from: window.first, etag: state.etag ?? undefined, signal: job.signal });
+  const wanted = window.last - window.first + 1;
+  if (source.lengthBytes !== wanted)
+    throw new TransferError(`S3 offers ${source.lengthBytes} bytes from ${window.first} on, not ${wanted}`, "never");
   let known = state;
   if (source.etag !== undefined && source.etag !== state.etag) {
     known = { ...state, etag: source.etag };
     await job.onState(known);
   }
-  await append(job, known.sizeBytes, have, source.bytes);
+  await append(job, known, source.bytes);
   return known;
 }
 
 /** A URL signed for a range fetches exactly that range. */
-function serves({ urlExpiresMs, from }: DownloadState, have: number): boolean {
-  return urlExpiresMs > Date.now() + MARGIN_MS && (from === 0 || from === have);
+function serves({ urlExpiresMs, window }: DownloadState, have: number): boolean {
+  return urlExpiresMs > Date.now() + MARGIN_MS && window.first === have;
 }
 
-function stateOf(reply: DownloadReply): Omit<DownloadState, "etag"> {
+function stateOf(reply: DownloadReply, before: DownloadState | undefined): DownloadState {
+  const nowMs = Date.now();
+  const window = reply.range ?? { first: 0, last: reply.size_bytes - 1 };
   return {
     url: reply.download_url,
-    urlExpiresMs: Date.now() + reply.expires_in_seconds * 1000,
+    urlExpiresMs: nowMs + reply.expires_in_seconds * 1000,
     headers: reply.download_headers,
-    from: reply.range?.first ?? 0,
+    window,
+    debited: debitedNow(window, before?.debited, nowMs),
+    etag: before?.etag ?? null,
     sizeBytes: reply.size_bytes,
     sha256: reply.content_sha256,
     wrappedDek: reply.wrapped_dek ?? null,
     paidThrough: reply.paid_through,
     downloadsLeft: reply.downloads_left,
+    bytesLeft: reply.download_bytes_left + (reply.pack_bytes_left ?? 0),
   };
 }
 
-async function append(job: DownloadJob, total: number, from: number, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+async function append(job: DownloadJob, state: DownloadState, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const from = state.window.first;
+  const total = state.sizeBytes;
   const handle = await open(job.partial, from === 0 ? "w" : "a", 0o600);
   let done = from;
   job.onProgress?.(done, total);

@@ -99,6 +99,11 @@ export const WholeNumber = (min: number, max: number) =>
     .transform(Number)
     .pipe(z.number().int().min(min).max(max));
 
+/** The reader's own name for a download. It opens nothing, so it need not be unguessable. */
+export const DownloadId = z
+  .string()
+  .regex(/^[A-Za-z0-9._:-]{8,100}$/, "wanted 8 to 100 letters, digits, dots, colons, dashes and underscores");
+
 /** One range of bytes in HTTP's own spelling; the object decides later whether it has them. */
 export const ByteRange = z
   .string()

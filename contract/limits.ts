@@ -103,6 +103,11 @@ export const DOWNLOAD_URL_TTL_DEFAULT_S = 300;
 export const DOWNLOAD_URL_TTL_MAX_S = 3_600;
 /** Our own client asks and starts at once: S3 looks at the time when a GET begins, not while it runs. */
 export const DOWNLOAD_URL_TTL_CLIENT_S = 60;
+/**
+ * So long a named download is not debited again for bytes it was debited for: a URL that lives an hour opens as often as one likes,
+ * so nothing can be read by asking again that could not be read before.
+ */
+export const DOWNLOAD_REPEAT_S = DOWNLOAD_URL_TTL_MAX_S;
 /** The least that a download URL debits: a GET costs as much as 4.4 KB of egress ($0.0004 a thousand, $0.09 a GB). */
 export const DOWNLOAD_DEBIT_BYTES_MIN = 4_096;
 

@@ -3,7 +3,7 @@
  * new stands beside it. Sizes are bytes, amounts decimal strings of micro-USDC, times ISO 8601 unless the field says seconds.
  */
 import * as z from "zod";
-import { AgentId, ByteRange, KeyPrefix, ObjectKey, Region, WalletAddress, WholeNumber } from "./fields.ts";
+import { AgentId, ByteRange, DownloadId, KeyPrefix, ObjectKey, Region, WalletAddress, WholeNumber } from "./fields.ts";
 import { DOWNLOAD_URL_TTL_MAX_S, LIST_KEYS_MAX } from "./limits.ts";
 import { Checksum } from "./upload.ts";
 
@@ -86,6 +86,8 @@ export const DownloadRequest = z.strictObject({
   expires_in_seconds: WholeNumber(1, DOWNLOAD_URL_TTL_MAX_S).optional(),
   /** As in HTTP: `bytes=0-99`, `bytes=100-` or `bytes=-100`. The URL admits these bytes and debits no others. */
   range: ByteRange.optional(),
+  /** The reader's own name for this download. Asked again under it within an hour, bytes that it was debited for are not debited again. */
+  download_id: DownloadId.optional(),
 });
 export type DownloadRequest = z.infer<typeof DownloadRequest>;
 

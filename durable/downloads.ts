@@ -1,5 +1,6 @@
 /** A download: debited before its URL exists, because a URL that was issued can be used. */
 import { type Refusal, refuse } from "#contract/errors";
+import { DOWNLOAD_REPEAT_S } from "#contract/limits";
 import { bytesUsed, debitOf, periodEndMs } from "#rules/allowance";
 import { type AskedRange, type ByteSpan, spanOf } from "#rules/range";
 import type { PaymentRecord } from "./ledger.ts";
@@ -15,6 +16,8 @@ export interface DownloadAsk {
   readonly objectKey: string;
   /** The whole object without it. */
   readonly range: AskedRange | undefined;
+  /** The reader's name for this download: what it was debited for is not debited again, for a while. */
+  readonly downloadId?: string | undefined;
   /** Of a payment that came along, whether or not it is known. */
   readonly claimKey?: ClaimKey | undefined;
 }
@@ -51,8 +54,11 @@ export function takeDownload(tx: Tx, proof: ProofUse | undefined, ask: DownloadA
       facts: { size_bytes: content.lengthBytes },
     });
   const bytes = span ? span.last - span.first + 1 : content.lengthBytes;
-  const what = `${order.orderId}.${content.plan} ${span?.first ?? 0}+${bytes}`;
-  const given = debitedBefore(tx, proof, what) || servedBefore(tx, ask.claimKey, what);
+  const stored = `${order.orderId}.${content.plan}`;
+  const what = `${stored} ${span?.first ?? 0}+${bytes}`;
+  const asked = { content: stored, first: span?.first ?? 0, last: (span?.first ?? 0) + bytes - 1 };
+  const given =
+    debitedBefore(tx, proof, what) || servedBefore(tx, ask.claimKey, what) || namedBefore(tx, ask.downloadId, asked);
   if (!given) {
     const left = found.allowance.bytesLeft - debitOf(bytes);
     const pack = left < 0 ? packNow(tx, "download", order.orderId) : undefined;
@@ -65,6 +71,7 @@ export function takeDownload(tx: Tx, proof: ProofUse | undefined, ask: DownloadA
     if (pack) takeFrom(tx, pack, -left);
     if (proof) tx.run("UPDATE proofs SET debited = ? WHERE nonce = ?", what, proof.nonce);
     rememberServed(tx, ask.claimKey, what);
+    rememberNamed(tx, ask.downloadId, asked);
     tx.record("download.taken", { order_id: order.orderId, bytes, left: Math.max(0, left) });
   }
   const after = statObject(tx, ask.agentId, ask.objectKey);
@@ -78,6 +85,39 @@ function debitedBefore(tx: Tx, proof: ProofUse | undefined, what: string): boole
   if (!proof) return false;
   return (
     tx.first<{ debited: string | null }>("SELECT debited FROM proofs WHERE nonce = ?", proof.nonce)?.debited === what
+  );
+}
+
+interface Asked extends ByteSpan {
+  /** Order and plan. */
+  readonly content: string;
+}
+
+/** A download that broke off or whose process died: what it was debited for, or a part of that, once more. */
+function namedBefore(tx: Tx, downloadId: string | undefined, { content, first, last }: Asked): boolean {
+  if (downloadId === undefined) return false;
+  const row = tx.first(
+    "SELECT 1 FROM downloads WHERE download_id = ? AND content = ? AND first <= ? AND last >= ? AND until_ms > ? LIMIT 1",
+    downloadId,
+    content,
+    first,
+    last,
+    tx.nowMs,
+  );
+  return row !== undefined;
+}
+
+/** From the debit on: asking again does not make it last longer. */
+function rememberNamed(tx: Tx, downloadId: string | undefined, { content, first, last }: Asked): void {
+  if (downloadId === undefined) return;
+  tx.run("DELETE FROM downloads WHERE until_ms <= ?", tx.nowMs);
+  tx.run(
+    "INSERT OR REPLACE INTO downloads (download_id, content, first, last, until_ms) VALUES (?, ?, ?, ?, ?)",
+    downloadId,
+    content,
+    first,
+    last,
+    tx.nowMs + DOWNLOAD_REPEAT_S * 1000,
   );
 }
 

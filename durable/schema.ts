@@ -178,6 +178,14 @@ const WALLET_MIGRATIONS: readonly string[] = [
   -- After thousands of objects lapsed together: which of their bytes are to be erased next.
   CREATE INDEX erasures_by_next ON erasures (next_ms);
   `,
+  `
+  -- What a download that its reader named was debited for: these bytes of this content are not debited again before "until_ms".
+  CREATE TABLE downloads (
+    download_id TEXT NOT NULL, content TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+    PRIMARY KEY (download_id, content, first, last)
+  ) WITHOUT ROWID;
+  CREATE INDEX downloads_by_end ON downloads (until_ms);
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { link, lstat, mkdir, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { DOWNLOAD_URL_TTL_CLIENT_S } from "#contract/limits";
 import type { DownloadReply } from "#contract/objects";
 import { ApiError, type Send } from "../api.ts";
 import { unpackArchive } from "../archive/unpack.ts";
@@ -28,6 +29,8 @@ export interface FetchFacts {
   readonly acceptChanged: boolean;
   /** Micro-USDC: pay up to this for a download beyond what the paid period includes. */
   readonly maxAmount?: string | null;
+  /** A download beyond the paid period was bought for this one. */
+  readonly bought?: boolean;
   /** Where the sealed bytes come from; to go on with after a crash. */
   readonly source?: DownloadState | null;
   readonly landing?: { readonly path: string; readonly inode: string } | null;
@@ -57,8 +60,6 @@ export interface FetchWork {
 
 /** More than this in one archive is a bomb, not a backup. */
 const ENTRIES_MAX = 5_000_000;
-/** Long enough for a slow line to finish, and for a killed client to come back and go on by the same URL. */
-const URL_TTL_S = 3_600;
 
 export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
   const { session, operation, running } = work;
@@ -94,17 +95,21 @@ export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
 async function bring({ session, operation, running }: FetchWork, facts: FetchFacts, partial: string) {
   await mkdir(dirname(partial), { recursive: true, mode: 0o700 });
   const { objectKey, agentId } = operation;
-  const asked = { object_key: objectKey, agent_id: agentId, expires_in_seconds: URL_TTL_S };
+  const asked = { object_key: objectKey, agent_id: agentId, expires_in_seconds: DOWNLOAD_URL_TTL_CLIENT_S };
+  // The operation's name is the download's: after a kill the same is asked for, and what was debited is not debited again.
+  const named = { ...asked, download_id: operation.id };
+  const buyer = buyerOf(session, operation, facts, running);
   running.begin("download");
   return download({
     partial,
-    state: facts.source ?? undefined,
+    // A state without a window is of an earlier version of this client.
+    state: facts.source?.window === undefined ? undefined : facts.source,
     ask: async (range) => {
-      const more = range === undefined ? {} : { range };
-      const reply = await buyIfNeeded(session, operation, facts, (held) =>
-        session.api.download({ ...asked, ...more }, { signal: running.signal, ...held }),
+      const reply = await buyer.ask((held) =>
+        session.api.download({ ...named, range }, { signal: running.signal, ...held }),
       );
       refuseChanged(session, operation, facts, reply);
+      buyer.refuseTooLittle(reply);
       return reply;
     },
     onState: (source) => running.begin("download", { source }),
@@ -114,25 +119,43 @@ async function bring({ session, operation, running }: FetchWork, facts: FetchFac
   });
 }
 
-/** Beyond the allowance the service sells another download; it is bought only where somebody agreed to pay for it. */
-async function buyIfNeeded(
-  session: Session,
-  operation: Operation,
-  { maxAmount }: FetchFacts,
-  ask: (send: Send) => Promise<DownloadReply>,
-): Promise<DownloadReply> {
+/**
+ * Beyond the allowance the service sells another download; it is bought only where somebody agreed to pay for it, and once: a yes is
+ * for one, however many URLs the download takes.
+ */
+function buyerOf(session: Session, operation: Operation, facts: FetchFacts, running: Running) {
   const purchase = purchaseOf(operation);
-  if (maxAmount) await session.meet();
-  try {
-    const reply = await ask(maxAmount ? { held: { amountMax: BigInt(maxAmount), purchase, consumable: true } } : {});
-    if (session.spending.live(purchase) !== undefined) session.paid(purchase, "");
-    return reply;
-  } catch (error) {
-    if (!(error instanceof ApiError && error.problem.code === "payment_required")) throw error;
-    throw new Fault("allowance_used", `${error.problem.title}: ${error.problem.detail}`, {
+  let maxAmount = facts.bought ? undefined : facts.maxAmount;
+  const used = (message: string) =>
+    new Fault("allowance_used", message, {
       next: "The downloads of this paid period are used up. Agree to a price for one more (max:DOLLARS, max_amount), or wait for the next period.",
     });
-  }
+  return {
+    async ask(send: (held: Send) => Promise<DownloadReply>): Promise<DownloadReply> {
+      if (maxAmount) await session.meet();
+      try {
+        const reply = await send(
+          maxAmount ? { held: { amountMax: BigInt(maxAmount), purchase, consumable: true } } : {},
+        );
+        if (session.spending.live(purchase) === undefined) return reply;
+        session.paid(purchase, "");
+        running.begin("download", { bought: true });
+        maxAmount = undefined;
+        return reply;
+      } catch (error) {
+        if (!(error instanceof ApiError && error.problem.code === "payment_required")) throw error;
+        throw used(`${error.problem.title}: ${error.problem.detail}`);
+      }
+    },
+
+    /** Half an object is none: what is left must be enough for the rest of it, or somebody has agreed to buy. */
+    refuseTooLittle({ size_bytes, range, download_bytes_left, pack_bytes_left = 0 }: DownloadReply): void {
+      const rest = size_bytes - 1 - (range?.last ?? size_bytes - 1);
+      const left = download_bytes_left + pack_bytes_left;
+      if (rest > left && !maxAmount)
+        throw used(`${rest} bytes of the object are still to come, and only ${left} are left of this paid period.`);
+    },
+  };
 }
 
 function refuseChanged(session: Session, operation: Operation, facts: FetchFacts, reply: DownloadReply): void {

@@ -129,6 +129,31 @@ describe("the downloads of a paid period", () => {
     expect(good(await take(wallet, {}, proof)).allowance.bytesLeft).toBe(0);
   });
 
+  it("are debited once for what a reader names, and what it was debited for, for an hour", async () => {
+    const wallet = freshWallet();
+    await store(wallet, BIG, bigContent);
+    const named = (first: number, last: number, downloadId = "one-download") =>
+      take(wallet, { range: { first, last }, downloadId });
+    const leftAfter = async (...asked: Parameters<typeof named>) => good(await named(...asked)).allowance.bytesLeft;
+    expect(await leftAfter(0, 399_999)).toBe(2_600_000);
+    // The answer was lost; then it broke off in the middle, twice.
+    expect(await leftAfter(0, 399_999)).toBe(2_600_000);
+    expect(await leftAfter(150_000, 399_999)).toBe(2_600_000);
+    await advance(wallet, 3_500_000);
+    expect(await leftAfter(390_000, 399_999)).toBe(2_600_000);
+    // A byte more, another name, no name, an hour later: each is another debit.
+    expect(await leftAfter(390_000, 400_000)).toBe(2_589_999);
+    expect(await leftAfter(0, 399_999, "another-download")).toBe(2_189_999);
+    expect(good(await take(wallet, { range: { first: 0, last: 99_999 } })).allowance.bytesLeft).toBe(2_089_999);
+    await advance(wallet, 200_000);
+    expect(await leftAfter(0, 99_999)).toBe(1_989_999);
+    // Another content under the name is other bytes.
+    const { orderId } = good(await walletAt(wallet).stat(undefined, "main", NAME)).order;
+    const { plan } = await putPlanOf(wallet, orderId, { ...bigContent, sha256: freshHex() });
+    good(await walletAt(wallet).finishConfirm(orderId, plan.plan));
+    expect(await leftAfter(0, 99_999)).toBe(1_889_999);
+  });
+
   it("begin anew when a period that was paid ahead begins, and not before", async () => {
     const wallet = freshWallet();
     const { orderId } = await store(wallet, BIG, bigContent);

@@ -27,7 +27,7 @@ export interface Counter {
   confirm(): Promise<Assembled>;
   /** The upload for parts goes, as when a store's own lifecycle ends it. */
   abort(): Promise<void>;
-  download(content: Content, range?: string): Promise<DownloadReply>;
+  download(content: Content, range: string): Promise<DownloadReply>;
   /** How often each was asked. */
   readonly asked: { plan: number; parts: number; download: number };
 }
@@ -118,9 +118,9 @@ export function openCounter(endpoint: string): Counter {
     },
     async download({ sealedBytes, sha256 }, range) {
       counter.asked.download += 1;
-      const first = range === undefined ? undefined : Number(/^bytes=(\d+)-$/.exec(range)?.[1]);
-      const span = first === undefined ? undefined : { first, last: sealedBytes - 1 };
-      const headers: Record<string, string> = span === undefined ? {} : { range: `bytes=${span.first}-${span.last}` };
+      const [, first, end] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
+      const span = { first: Number(first), last: Math.min(Number(end), sealedBytes - 1) };
+      const headers = { range: `bytes=${span.first}-${span.last}` };
       const url = await s3.presign({ method: "GET", ...place, headers }, counter.ttlS);
       return {
         download_url: url,
@@ -128,10 +128,11 @@ export function openCounter(endpoint: string): Counter {
         expires_in_seconds: counter.ttlS,
         size_bytes: sealedBytes,
         content_sha256: sha256,
-        ...(span === undefined ? {} : { range: span }),
+        range: span,
         paid_through: "",
         downloads_left: 2,
-      } as DownloadReply;
+        download_bytes_left: 2 * sealedBytes,
+      } as Partial<DownloadReply> as DownloadReply;
     },
   };
   return counter;

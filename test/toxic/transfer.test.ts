@@ -15,6 +15,7 @@ const MIB = 1024 ** 2;
 const PART = 5 * MIB;
 const SIZE = 2 * PART + MIB;
 const SMALL = MIB;
+const ALL = `bytes=0-${MIB * 64 - 1}`;
 
 let directory = "";
 /** What is sent; the parts of a small object would be none. */
@@ -80,8 +81,8 @@ function first(times: number, fault: Fault, of: (request: { method?: string; url
 async function isStored(): Promise<void> {
   expect((await counter.confirm()).end).toBe("found");
   proxy.judge = () => undefined;
-  const { download_url: url } = await counter.download(whole());
-  expect(hashOf(new Uint8Array(await (await fetch(url)).arrayBuffer()))).toBe(hashOf(bytes));
+  const { download_url: url, download_headers: headers } = await counter.download(whole(), ALL);
+  expect(hashOf(new Uint8Array(await (await fetch(url, { headers })).arrayBuffer()))).toBe(hashOf(bytes));
 }
 
 describe("an upload in parts", () => {
@@ -233,17 +234,17 @@ describe("a download", () => {
     notices = [];
   });
 
-  test("cut in mid-GET goes on from the byte it has, by the same URL", async () => {
+  test("cut in mid-GET goes on from the byte it has, by a URL for what is missing", async () => {
     let cuts = 3;
     proxy.judge = ({ method }) =>
       method === "GET" && cuts-- > 0 ? { kind: "cut-answer", afterBytes: MIB / 4 } : undefined;
     await bring();
     await arrived();
-    expect(counter.asked.download).toBe(1);
+    expect(counter.asked.download).toBe(4);
     const ranges = gets().map(({ headers }) => headers.range);
-    expect(ranges).toHaveLength(4);
-    expect(ranges[0]).toBeUndefined();
-    expect(ranges.slice(1).every((range) => /^bytes=\d{5,}-$/.test(range ?? ""))).toBe(true);
+    expect(ranges[0]).toBe(`bytes=0-${SMALL - 1}`);
+    expect(ranges.slice(1)).toHaveLength(3);
+    for (const range of ranges.slice(1)) expect(range).toMatch(/^bytes=\d{5,}-1048575$/);
     expect(gets()[3]?.headers["if-match"]).toMatch(/^"/);
     expect(notices.filter((text) => text.startsWith("going on from byte"))).toHaveLength(3);
   });
@@ -270,7 +271,7 @@ describe("a download", () => {
       skewMs = 61_000;
       return { kind: "cut-answer", afterBytes: MIB / 2 };
     };
-    counter.download = ((ask) => async (content: Content, range?: string) => {
+    counter.download = ((ask) => async (content: Content, range: string) => {
       if (gone) counter.ttlS = 3_000;
       return ask(content, range);
     })(counter.download);
@@ -281,18 +282,21 @@ describe("a download", () => {
   test("starts over when the object is another one now", async () => {
     const stop = new AbortController();
     await writeFile(partial, randomBytes(MIB / 2));
-    const reply = await counter.download(whole());
+    const reply = await counter.download(whole(), `bytes=${MIB / 2}-${SMALL - 1}`);
+    const window = { first: MIB / 2, last: SMALL - 1 };
     const state: DownloadState = {
       url: reply.download_url,
       urlExpiresMs: Date.now() + 60_000,
-      headers: {},
-      from: 0,
+      headers: reply.download_headers,
+      window,
+      debited: { ...window, untilMs: Date.now() + 3_600_000 },
       etag: '"another"',
       sizeBytes: SMALL,
       sha256: hashOf(bytes),
       wrappedDek: null,
       paidThrough: "",
       downloadsLeft: 1,
+      bytesLeft: 2 * SMALL,
     };
     await bring({ state, signal: stop.signal });
     await arrived();

@@ -21,7 +21,12 @@ export async function download(ports: Ports, call: Call): Promise<Outcome> {
   const who = await identified(ports, call, value.wallet_address, READERS);
   if (!who.ok) return who;
   const expiresInS = value.expires_in_seconds ?? DOWNLOAD_URL_TTL_DEFAULT_S;
-  const ask = { agentId: value.agent_id, objectKey: value.object_key, range: value.range };
+  const ask = {
+    agentId: value.agent_id,
+    objectKey: value.object_key,
+    range: value.range,
+    downloadId: value.download_id,
+  };
   const taken = await takeOrBuy(ports, call, who, ask);
   if (!taken.ok) return taken.outcome;
   const { order, content, span, allowance, pack } = taken.taken;
