@@ -9,8 +9,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { base64ToBytes } from "#contract/base64";
-import { bytesToUtf8 } from "#contract/bytes";
+import { parseKekFile } from "#contract/sealing";
 import { addrHash, type Wallet } from "#contract/wallet";
 import { isKid, KEK_BYTES, type KekLookup, kidOf } from "./envelope/kek.ts";
 import {
@@ -167,18 +166,10 @@ async function readKey(place: KeyPlace, name: string): Promise<StoredKek | undef
   const path = join(keysDir(place), name);
   const content = await readPrivate(path, FILE_BYTES_MAX);
   if (content === undefined) return undefined;
-  const kek = content.bytes && parseKey(content.bytes);
+  const kek = content.bytes && parseKekFile(content.bytes);
   if (kek === undefined) {
     const message = `${path} is not a key: it should hold 32 bytes, raw or in base64. It was left as it is; restore it from a backup.`;
     throw new KeyError("not_a_key", message);
   }
   return { kid: kidOf(kek), kek, path, warnings: [...directoryWarnings, ...content.warnings] };
-}
-
-/** Raw first: 32 bytes are the key even if they happen to look like text. */
-function parseKey(content: Uint8Array): Uint8Array | undefined {
-  if (content.length === KEK_BYTES) return new Uint8Array(content);
-  const text = bytesToUtf8(content)?.trim();
-  const bytes = text === undefined ? undefined : base64ToBytes(text);
-  return bytes?.length === KEK_BYTES ? bytes : undefined;
 }

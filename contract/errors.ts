@@ -188,6 +188,20 @@ export const REFUSALS = {
     title: "The authorization was used for another request",
     next: "Sign a new authorization.",
   },
+  wrapped_dek_changed: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The wrapped key is another one now",
+    next: "Look at the object again, and wrap the key that is in force.",
+  },
+  rewraps_used: {
+    status: 409,
+    retryable: false,
+    error: "conflict",
+    title: "The key of this content was replaced too often",
+    next: "Store the content anew under its name.",
+  },
   key_reused: {
     status: 409,
     retryable: false,

@@ -172,6 +172,9 @@ export const S3_LOOKS_PER_LIST_MAX = 16;
 /** Contents replaced under one paid name, per hour: more is a loop. */
 export const PLANS_PER_ORDER_HOUR_MAX = 60;
 
+/** Each leaves a row in the journal; who rotates every week needs twenty years for them. */
+export const REWRAPS_PER_CONTENT_MAX = 1_000;
+
 /** Rows of each list in one `GET /billing`, and events in one `GET /events`: more is another page. */
 export const BILLING_ROWS_MAX = 200;
 export const EVENTS_MAX = 500;

@@ -3,7 +3,17 @@
  * new stands beside it. Sizes are bytes, amounts decimal strings of micro-USDC, times ISO 8601 unless the field says seconds.
  */
 import * as z from "zod";
-import { AgentId, ByteRange, DownloadId, KeyPrefix, ObjectKey, Region, WalletAddress, WholeNumber } from "./fields.ts";
+import {
+  AgentId,
+  ByteRange,
+  DownloadId,
+  KeyPrefix,
+  ObjectKey,
+  Region,
+  WalletAddress,
+  WholeNumber,
+  WrappedDek,
+} from "./fields.ts";
 import { DOWNLOAD_URL_TTL_MAX_S, LIST_KEYS_MAX } from "./limits.ts";
 import { Checksum } from "./upload.ts";
 
@@ -138,3 +148,27 @@ export const DeleteReply = z.object({
   order_id: z.string(),
 });
 export type DeleteReply = z.infer<typeof DeleteReply>;
+
+/**
+ * POST /storage/rewrap: the object's key under another key of the wallet's, after a rotation. The bytes stay; from now on downloads
+ * and lists answer this one. `replaces` is the one in force, so that nobody undoes what he has not seen.
+ */
+export const RewrapRequest = z.strictObject({
+  wallet_address: WalletAddress,
+  object_key: ObjectKey,
+  agent_id: AgentId.default("main"),
+  replaces: WrappedDek,
+  wrapped_dek: WrappedDek.min(1),
+});
+export type RewrapRequest = z.infer<typeof RewrapRequest>;
+
+export const RewrapReply = z.object({
+  success: z.literal(true),
+  object_key: z.string(),
+  agent_id: z.string(),
+  order_id: z.string(),
+  /** Of the bytes that the wrapped key is for. */
+  content_sha256: z.string(),
+  wrapped_dek: z.string(),
+});
+export type RewrapReply = z.infer<typeof RewrapReply>;

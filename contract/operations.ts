@@ -51,6 +51,8 @@ import {
   DownloadRequest,
   ListReply,
   ListRequest,
+  RewrapReply,
+  RewrapRequest,
   StatReply,
 } from "./objects.ts";
 import { PaymentReply, SettleReply, SettleRequest } from "./settling.ts";
@@ -199,6 +201,14 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "Delete one object; free",
     request: DeleteRequest,
     reply: DeleteReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["post"],
+    path: "/storage/rewrap",
+    summary: "Another wrapped key for the same bytes, after the wallet's keys were rotated; a proof of version 2 only",
+    request: RewrapRequest,
+    reply: RewrapReply,
     by: ["proof"],
   },
   {

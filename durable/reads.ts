@@ -10,6 +10,7 @@ export interface StoredContent {
   readonly s3Key: string;
   readonly lengthBytes: number;
   readonly sha256: string;
+  /** The one in force: of the upload, or of the last rotation. */
   readonly wrappedDek: string | undefined;
   /** Of a content that went up in parts: their length, and what S3 verified. */
   readonly partBytes: number | undefined;
@@ -45,8 +46,8 @@ export type LeaseRow = OrderRow & {
 };
 
 /** To be continued with WHERE. */
-export const SELECT_LEASES = `SELECT orders.*, plans.plan, plans.s3_key, plans.length_bytes, plans.sha256, plans.wrapped_dek,
-  plans.part_bytes, plans.composite, payments.tx_hash FROM orders LEFT JOIN plans ON plans.order_id = orders.order_id AND plans.plan = orders.stored_plan
+export const SELECT_LEASES = `SELECT orders.*, plans.plan, plans.s3_key, plans.length_bytes, plans.sha256,
+  coalesce(plans.rewrapped_dek, plans.wrapped_dek) AS wrapped_dek, plans.part_bytes, plans.composite, payments.tx_hash FROM orders LEFT JOIN plans ON plans.order_id = orders.order_id AND plans.plan = orders.stored_plan
   LEFT JOIN payments ON payments.claim_key = orders.claim_key`;
 
 export function leasedOf(tx: Tx, row: LeaseRow): Leased {

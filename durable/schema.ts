@@ -186,6 +186,11 @@ const WALLET_MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX downloads_by_end ON downloads (until_ms);
   `,
+  `
+  -- The wrapped key in force, where a rotation of the wallet's keys replaced the one that the bytes came with (rewraps.ts).
+  ALTER TABLE plans ADD COLUMN rewrapped_dek TEXT;
+  ALTER TABLE plans ADD COLUMN rewraps INTEGER NOT NULL DEFAULT 0;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

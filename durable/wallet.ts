@@ -5,7 +5,6 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
-import { parseWallet, type Wallet } from "#contract/wallet";
 import { billing, eventsAfter, type Mark } from "./billing.ts";
 import { type BrowserStep, browse } from "./browser.ts";
 import { boughtBefore, type Purchase } from "./catalogue.ts";
@@ -30,6 +29,7 @@ import {
   type MandateStepped,
   mandateStep,
 } from "./mandating.ts";
+import { walletNamed } from "./naming.ts";
 import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
 import { duePayments, type Finished, finishPayment } from "./payments.ts";
@@ -52,6 +52,7 @@ import { findQuote, insertQuote, type Quote, type Wanted } from "./quotes.ts";
 import { statObject } from "./reads.ts";
 import { type OrderRef, resolveOrder } from "./refs.ts";
 import { beginRenewal, type RenewalStep, type RenewalWanted } from "./renewing.ts";
+import { type Rewrap, type Rewrapped, rewrap } from "./rewraps.ts";
 import { answerDue, type Due, dueIn, heard, toTell, unheard } from "./roll.ts";
 import { migrateWallet } from "./schema.ts";
 import type { Sought } from "./seek.ts";
@@ -256,6 +257,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? beginDelete(tx, agentId, objectKey));
   }
 
+  rewrap(proof: ProofUse | undefined, ask: Rewrap): Rewrapped {
+    return this.#transact((tx) => bindProof(tx, proof) ?? rewrap(tx, ask));
+  }
+
   finishErase(key: string, erased: boolean): void {
     this.#transact((tx) => finishErasure(tx, key, erased));
   }
@@ -375,15 +380,8 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#opened;
   }
 
-  /** Named by its lower-case address; written down at first sight, because an alarm may wake an object without its name. */
-  #wallet(): Wallet {
-    const { storage } = this.ctx;
-    const kept = storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'wallet'").toArray()[0]?.value;
-    const wallet = parseWallet(kept ?? this.ctx.id.name);
-    if (wallet === undefined || wallet !== (this.ctx.id.name ?? wallet))
-      throw new Error("invariant: a wallet object is named by its lower-case address");
-    if (kept === undefined) storage.sql.exec("INSERT INTO meta (key, value) VALUES ('wallet', ?)", wallet);
-    return wallet;
+  #wallet() {
+    return walletNamed(this.ctx.storage.sql, this.ctx.id.name);
   }
 
   /** The only place that sets the alarm: the earliest deadline in the rows, not sooner than `pauseMs` from now. */

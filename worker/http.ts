@@ -21,6 +21,7 @@ import { payment } from "./flow/payment.ts";
 import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
 import { remove } from "./flow/remove.ts";
+import { rewrap } from "./flow/rewrap.ts";
 import { settle } from "./flow/settle.ts";
 import { statement } from "./flow/statement.ts";
 import { upload } from "./flow/upload.ts";
@@ -72,6 +73,7 @@ export function routes(
   on(["GET", "POST"], "/storage/ls", list);
   on(["GET", "POST"], "/storage/download", download);
   on(["POST", "DELETE"], "/storage/delete", remove);
+  on(["POST"], "/storage/rewrap", rewrap);
 
   on(["POST"], "/storage/ls-web/session", mintCode);
   on(["POST"], "/storage/ls-web/revoke", revokeBrowsers);

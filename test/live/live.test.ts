@@ -20,6 +20,7 @@ import { parts } from "./suite/parts.ts";
 import { reads } from "./suite/reads.ts";
 import { refusals } from "./suite/refusals.ts";
 import { renewals } from "./suite/renewals.ts";
+import { rewraps } from "./suite/rewraps.ts";
 import { statements } from "./suite/statements.ts";
 import { stockClients } from "./suite/stock-clients.ts";
 
@@ -48,6 +49,7 @@ bytes(live);
 inlineUploads(live);
 publishedApi(live);
 reads(live);
+rewraps(live);
 packs(live);
 parts(live);
 browser(live);

@@ -47,6 +47,7 @@ export type WalletRemote = Remote<
     | "mandates"
     | "beginDelete"
     | "finishErase"
+    | "rewrap"
     | "browser"
   >
 >;
