@@ -45,6 +45,8 @@ export interface ApiOptions {
   /** Between two questions about an open payment, and how often it is asked. */
   readonly pendingTriesMax?: number;
   readonly onNotice?: (text: string) => void;
+  /** Told each presigned URL before anybody uses it; throws where it must not lead. */
+  readonly judgeUrl?: (url: string) => void;
   /** What proofs are dated by, until the service says that it is wrong. */
   readonly nowMs?: () => number;
 }
@@ -71,6 +73,15 @@ export class Unreachable extends Error {
       cause,
     });
     this.name = "Unreachable";
+  }
+}
+
+/** Sends elsewhere. Proofs and payments are for the service that was configured, so nobody goes there. */
+export class Redirected extends Error {
+  constructor(origin: string, location: string | null) {
+    const to = location !== null && URL.canParse(location, origin) ? new URL(location, origin).origin : "another place";
+    super(`${origin} sends this client on to ${to}; nothing was sent there.`);
+    this.name = "Redirected";
   }
 }
 
@@ -112,11 +123,15 @@ export class Api {
   settle(request: In<typeof SettleRequest>, send: Send): Promise<SettleReply> {
     return this.#post("/payment/settle", request, SettleReply, send);
   }
-  upload(request: In<typeof UploadRequest>, send: Send = {}): Promise<UploadReply> {
-    return this.#post("/storage/upload", request, UploadReply, send);
+  async upload(request: In<typeof UploadRequest>, send: Send = {}): Promise<UploadReply> {
+    const reply = await this.#post("/storage/upload", request, UploadReply, send);
+    for (const { url } of reply.plan.targets) this.#options.judgeUrl?.(url);
+    return reply;
   }
-  parts(request: In<typeof PartsRequest>, send: Send = {}): Promise<PartsReply> {
-    return this.#post("/storage/upload/parts", request, PartsReply, send);
+  async parts(request: In<typeof PartsRequest>, send: Send = {}): Promise<PartsReply> {
+    const reply = await this.#post("/storage/upload/parts", request, PartsReply, send);
+    for (const { url } of reply.targets) this.#options.judgeUrl?.(url);
+    return reply;
   }
   confirm(request: In<typeof ConfirmRequest>, send: Send = {}): Promise<ConfirmReply> {
     return this.#post("/storage/upload/confirm", request, ConfirmReply, send);
@@ -131,8 +146,10 @@ export class Api {
   stat(request: In<typeof ListRequest> & { object_key: string }): Promise<StatReply> {
     return this.#post("/storage/ls", request, StatReply, {});
   }
-  download(request: In<typeof DownloadRequest>, send: Send = {}): Promise<DownloadReply> {
-    return this.#post("/storage/download", request, DownloadReply, send);
+  async download(request: In<typeof DownloadRequest>, send: Send = {}): Promise<DownloadReply> {
+    const reply = await this.#post("/storage/download", request, DownloadReply, send);
+    this.#options.judgeUrl?.(reply.download_url);
+    return reply;
   }
   remove(request: In<typeof DeleteRequest>, send: Send = {}): Promise<DeleteReply> {
     return this.#post("/storage/delete", request, DeleteReply, send);
@@ -229,11 +246,12 @@ export class Api {
       ...(send.ticket === undefined ? {} : { "x-mnemospark-ticket": send.ticket }),
       ...extra,
     };
+    let answer: Response;
     try {
-      return await (this.#options.fetch ?? fetch)(url, {
+      answer = await (this.#options.fetch ?? fetch)(url, {
         method,
         headers,
-        redirect: "error",
+        redirect: "manual",
         signal: AbortSignal.any([AbortSignal.timeout(REPLY_MS), ...(send.signal === undefined ? [] : [send.signal])]),
         ...(text === "" ? {} : { body: text }),
       });
@@ -241,6 +259,10 @@ export class Api {
       send.signal?.throwIfAborted();
       throw new Unreachable(url.origin, error);
     }
+    // A browser says only that there was one.
+    if (answer.type === "opaqueredirect" || (answer.status >= 300 && answer.status < 400))
+      throw new Redirected(url.origin, answer.headers.get("location"));
+    return answer;
   }
 
   /**

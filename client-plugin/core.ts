@@ -320,6 +320,7 @@ export class Core {
   }
 
   async #run<T>(operation: Operation, options: RunOptions, work: Parameters<typeof runOperation<T>>[3]): Promise<T> {
+    await this.#refuseOthers(operation);
     try {
       return await runOperation(this.operations, operation, options, work);
     } catch (error) {
@@ -328,10 +329,20 @@ export class Core {
     }
   }
 
+  /** What one wallet began and paid another would begin anew: pay again, or delete its own object of that name. */
+  async #refuseOthers({ id, wallet }: Operation): Promise<void> {
+    const { address } = (await this.session()).wallet;
+    if (wallet === address) return;
+    throw new Fault("other_wallet", `${id} was begun by the wallet ${wallet}; this machine now pays with ${address}.`, {
+      next: `Go back to that wallet to finish it, or give it up: \`mnemospark cancel ${id}\`.`,
+    });
+  }
+
   /** Goes on with an open operation where it stopped. */
   async resume(operation: Operation, options: RunOptions & Pick<StoreAsk, "approve"> = {}): Promise<unknown> {
     const { objectKey, agentId, kind } = operation;
     if (operation.state !== "open") return operation.result;
+    await this.#refuseOthers(operation);
     if (kind === "store") return this.#runStore(operation, options);
     if (kind === "fetch") return this.#runFetch(operation, options);
     if (kind === "renew") return this.#runRenew(operation, options);

@@ -2,7 +2,7 @@
  * What went wrong, in one shape for every face: a code for machines, a sentence for people, whether the same call may be tried
  * again, and what to do next. Deterministic: the same failure says the same thing to a person, an agent and a script.
  */
-import { ApiError, Unreachable } from "./api.ts";
+import { ApiError, Redirected, Unreachable } from "./api.ts";
 import { ArchiveError } from "./archive/refusal.ts";
 import { EnvelopeError } from "./envelope/refusal.ts";
 import { PaymentRefused } from "./pay.ts";
@@ -42,6 +42,8 @@ export function explain(error: unknown): FaultFacts {
   }
   if (error instanceof Unreachable)
     return facts("unreachable", error.message, true, `Check the network and the service's address. ${AGAIN}`);
+  if (error instanceof Redirected)
+    return facts("redirected", error.message, false, "If the service has moved, set baseUrl to its new address.");
   if (error instanceof PaymentRefused)
     return error.code === "pending"
       ? facts("payment_pending", error.message, true, AGAIN)

@@ -138,6 +138,15 @@ function choose(required: string | null, options: PayerOptions, held: Held) {
       "asset",
       `The server asks for the token ${accepted.asset}; this client pays USDC (${network.usdc}) only.`,
     );
+  // What is signed takes both from the table of networks; a server that names others would be sent a signature it has no use for.
+  const { name = network.domainName, version = network.domainVersion } = accepted.extra ?? {};
+  if (name !== network.domainName || version !== network.domainVersion)
+    throw new PaymentRefused(
+      "asset",
+      `The server calls the token ${JSON.stringify(name)}, version ${JSON.stringify(version)}; USDC on ${network.label} is "${network.domainName}", version "${network.domainVersion}".`,
+    );
+  if (!Number.isSafeInteger(accepted.maxTimeoutSeconds) || accepted.maxTimeoutSeconds <= 0)
+    throw new PaymentRefused("malformed", `The server gives ${accepted.maxTimeoutSeconds} s to pay, which is no time.`);
   const payTo = parseWallet(accepted.payTo);
   if (payTo === undefined || !payees.includes(payTo))
     throw new PaymentRefused(

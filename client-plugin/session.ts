@@ -18,6 +18,7 @@ import { type Catalogue, openCatalogue, type Pins } from "./state/catalogue.ts";
 import type { Database } from "./state/database.ts";
 import type { Log } from "./state/log.ts";
 import { openSpending, type Spending } from "./state/spending.ts";
+import { judgeTarget } from "./target.ts";
 import type { FoundWallet } from "./wallet-file.ts";
 
 /** The wallet's key encryption keys, wherever they are kept. */
@@ -76,6 +77,7 @@ export class Session {
       baseUrl: settings.baseUrl,
       signer,
       chainId: settings.network.chainId,
+      judgeUrl: (url) => judgeTarget(url, settings.baseUrl),
       ...(parts.fetch === undefined ? {} : { fetch: parts.fetch }),
       payer: {
         // Read when it pays: the payee may have been pinned since.
@@ -148,6 +150,7 @@ export class Session {
     );
     if (parseMicroUsdc(price.amount) === undefined)
       throw new Fault("price_malformed", `The service quoted ${JSON.stringify(price.amount)}, which is no amount.`);
+    refuseOther(ask, price);
     this.catalogue.keepQuote({
       quoteId: price.quote_id,
       agentId: ask.agentId,
@@ -214,4 +217,17 @@ export class Session {
     this.spending.settled(purchase, transId);
     this.#parts.onPaid(this.wallet.address);
   }
+}
+
+/** A quote is for what was asked: this name, this room, this region. @throws Fault `price_malformed` */
+function refuseOther(ask: PriceAsk, price: PriceReply): void {
+  const differs = (what: string, wanted: unknown, came: unknown) =>
+    new Fault("price_malformed", `The service quoted for ${what} ${came}; asked was ${wanted}. Nothing was signed.`, {
+      next: "Tell the operator of the service.",
+    });
+  if (price.object_key !== ask.objectKey) throw differs("the name", ask.objectKey, price.object_key);
+  if (price.agent_id !== ask.agentId) throw differs("the agent", ask.agentId, price.agent_id);
+  if (price.location !== ask.region) throw differs("the region", ask.region, price.location);
+  if (price.size_bytes_max < ask.sizeBytes) throw differs("bytes", ask.sizeBytes, price.size_bytes_max);
+  if (Number.isNaN(Date.parse(price.expires_at))) throw differs("the time until", "a date", price.expires_at);
 }

@@ -53,8 +53,13 @@ export async function openDatabase(home: string): Promise<Database> {
   const path = join(home, "journal.db");
   const warnings = [...(await ensurePrivateDirectory(home)), ...(await ensurePrivateFile(path))];
   const sql = new DatabaseSync(path, { timeout: 15_000 });
-  // FULL: what was written before a payment is sent must outlive a power cut, not only a crash.
-  sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+  try {
+    // FULL: what was written before a payment is sent must outlive a power cut, not only a crash.
+    sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+  } catch (error) {
+    sql.close();
+    throw damaged(path, error) ?? error;
+  }
   const transaction = <T>(work: () => T): T => {
     sql.exec("BEGIN IMMEDIATE");
     try {
@@ -68,6 +73,20 @@ export async function openDatabase(home: string): Promise<Database> {
   };
   migrate(sql, transaction, path);
   return { sql, path, warnings, transaction, close: () => sql.close() };
+}
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. What it held about payments is worth more than a quick new beginning: nothing is replaced. */
+function damaged(path: string, error: unknown): Fault | undefined {
+  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  if (code !== 11 && code !== 26) return undefined;
+  return new Fault(
+    "state_damaged",
+    `${path} is no journal, or a damaged one. It was left as it is; nothing was paid.`,
+    {
+      next: `Restore it from a copy. Without one move it away: what is stored stays stored and is listed, but what was signed in the last minutes may be signed again.`,
+      cause: error,
+    },
+  );
 }
 
 /** An empty file is an empty database; SQLite gives its side files the same mode. */

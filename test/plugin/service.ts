@@ -122,7 +122,7 @@ function price(body: Record<string, unknown>, lies: Lies) {
     provider: "aws",
     location: "us-east-1",
     object_key: body["object_key"],
-    agent_id: "main",
+    agent_id: body["agent_id"] ?? "main",
     amount,
     size_bytes_max: body["size_bytes"],
     parts: { storage: "0", requests: "0", egress: "0", markup: "0", minimum_applied: true, total: amount },
