@@ -10,6 +10,7 @@ import { openSeals } from "../../worker/adapters/seals.ts";
 import { openTickets } from "../../worker/adapters/tickets.ts";
 import type { Call, Outcome } from "../../worker/flow/call.ts";
 import { confirm } from "../../worker/flow/confirm.ts";
+import { addMandates, mandateTerms, revokeMandates } from "../../worker/flow/mandates.ts";
 import type { Ports, WalletRemote } from "../../worker/flow/ports.ts";
 import { quote } from "../../worker/flow/quote.ts";
 import { remove } from "../../worker/flow/remove.ts";
@@ -31,6 +32,9 @@ const VERBS: Record<string, (ports: Ports, call: Call) => Promise<Outcome>> = {
   "/storage/upload": upload,
   "/storage/upload/confirm": confirm,
   "/storage/delete": remove,
+  "/mandates/terms": mandateTerms,
+  "/mandates/add": addMandates,
+  "/mandates/revoke": revokeMandates,
 };
 
 export interface Reply {
@@ -43,6 +47,8 @@ export interface Reply {
 
 export interface EdgeParts {
   readonly time: Time;
+  /** What the service's clock says, where that is not the time. */
+  readonly clock?: { nowMs(): number };
   readonly io: Io;
   readonly s3: SimS3;
   readonly policy: Policy;
@@ -135,7 +141,7 @@ export class Broken extends Error {}
 
 function portsFor(parts: EdgeParts, actor: Actor): Ports {
   return {
-    clock: { nowMs: () => parts.time.nowMs },
+    clock: parts.clock ?? { nowMs: () => parts.time.nowMs },
     chain: chainFor(actor, parts),
     store: parts.s3.storeFor(actor, parts.io),
     rates: openRates({ anyAge: true }),

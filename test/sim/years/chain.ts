@@ -2,6 +2,8 @@
  * The chain for histories of years, at the Chain port: an authorization lands once, in its window; now and then its outcome is not
  * known for a while, is refused, lands though it was refused, or a reorg takes it for good before it is final.
  */
+
+import type { Wallet } from "#contract/wallet";
 import type { Authorization } from "#contract/x402";
 import type { Recheck, SettlementEnd, SettlementJob, TransferProof } from "../../../durable/ports.ts";
 import type { Random } from "../random.ts";
@@ -19,6 +21,8 @@ interface Fate {
   readonly knownMs: number;
   readonly reorgMs: number | undefined;
   readonly forGood: boolean;
+  /** What the simulation before the broadcast said; an end is an end. */
+  readonly unfit: SettlementEnd | undefined;
 }
 
 const FINAL_MS = 1_500_000;
@@ -27,6 +31,13 @@ export class YearChain {
   readonly transfers = new Map<string, Transfer>();
   /** Neither relayer nor RPC can be reached: nothing is sent, nothing is told. */
   down = false;
+  /** Told of every attempt to send. */
+  onSend: ((job: SettlementJob) => void) | undefined;
+  /** Nonces that their owners have cancelled (EIP-3009 `cancelAuthorization`). */
+  readonly #cancelled = new Set<string>();
+  /** When a wallet had nothing. */
+  readonly #poor: { readonly wallet: Wallet; readonly fromMs: number; readonly toMs: number }[] = [];
+  readonly #claims = new Map<string, Set<string>>();
   /** Claims whose transfer a reorg took, once. */
   readonly #taken = new Set<string>();
   readonly #fates = new Map<string, Fate>();
@@ -38,25 +49,65 @@ export class YearChain {
     this.#random = random;
   }
 
+  cancel(wallet: Wallet, nonce: string): void {
+    this.#cancelled.add(`${wallet}|${nonce}`);
+  }
+
+  broke(wallet: Wallet, fromMs: number, toMs: number): void {
+    this.#poor.push({ wallet, fromMs, toMs });
+  }
+
+  /** Between these, was there always money, and was the authorization good? */
+  wouldPay(wallet: Wallet, nonce: string, fromMs: number, toMs: number): boolean {
+    const poor = this.#poor.some((each) => each.wallet === wallet && each.fromMs < toMs && each.toMs > fromMs);
+    return !poor && !this.#cancelled.has(`${wallet}|${nonce}`);
+  }
+
+  /** Everything that ever went from this wallet to us and stayed. */
+  sentBy(wallet: Wallet): bigint {
+    let sum = 0n;
+    for (const claim of this.#claims.get(wallet) ?? []) sum += this.transfers.get(claim)?.authorization.value ?? 0n;
+    return sum;
+  }
+
   settle(job: SettlementJob): SettlementEnd {
+    if (job.ask !== "look") this.onSend?.(job);
     if (this.down) return { end: "unknown", txHash: undefined };
     const key = `${job.claimKey}|${job.attempt}`;
     const known = this.#fates.get(key);
     if (!known && job.ask === "look") return this.#look(job) ?? refused(true);
-    const fate = known ?? this.#draw();
+    const fate = known ?? this.#draw(job);
     this.#fates.set(key, fate);
+    if (fate.unfit) return fate.unfit;
     const { nowMs } = this.#time;
     const landed = this.#look(job);
     if (landed) return landed;
     if (nowMs < fate.knownMs) return { end: "unknown", txHash: undefined };
     if (fate.end === "unsent") return refused(false);
     const gone = this.#taken.has(job.claimKey) && fate.forGood;
+    // Sent, and then there was no money any more, or the nonce was burnt.
+    if (this.#unfit(job)) {
+      this.#fates.set(key, { ...fate, end: "void" });
+      return refused(true);
+    }
     const closed = BigInt(Math.floor(nowMs / 1000)) >= job.authorization.validBeforeS;
     if (gone || fate.end === "void" || (fate.end === "void, lands" && job.ask !== "look") || (closed && !known))
       return refused(true);
     const proof = this.#proof(Math.min(nowMs, Number(job.authorization.validBeforeS) * 1000 - 1_000));
     this.transfers.set(job.claimKey, { authorization: job.authorization, proof });
+    const { from } = job.authorization;
+    this.#claims.set(from, (this.#claims.get(from) ?? new Set()).add(job.claimKey));
     return { end: "settled", proof };
+  }
+
+  /** What a simulation of the transfer says, and the chain after it. */
+  #unfit({ authorization: { from, nonce, validAfterS } }: SettlementJob): SettlementEnd | undefined {
+    const { nowMs } = this.#time;
+    const said = (reason: string): SettlementEnd => ({ end: "refused", reason, detail: "simulated", leftUs: false });
+    if (this.#cancelled.has(`${from}|${nonce}`)) return said("invalid_exact_evm_nonce_already_used");
+    // Block time trails by up to two seconds.
+    if (Number(validAfterS) * 1000 >= nowMs) return said("invalid_exact_evm_payload_authorization_valid_after");
+    return this.wouldPay(from, nonce, nowMs, nowMs + 1) ? undefined : said("insufficient_funds");
   }
 
   recheck({ claimKey, attempt }: SettlementJob): Recheck {
@@ -81,7 +132,7 @@ export class YearChain {
     return transfer && { end: "settled", proof: transfer.proof };
   }
 
-  #draw(): Fate {
+  #draw(job: SettlementJob): Fate {
     const { nowMs } = this.#time;
     const dice = this.#random.next();
     const end = dice < 0.96 ? "lands" : dice < 0.98 ? "unsent" : dice < 0.99 ? "void" : "void, lands";
@@ -92,6 +143,7 @@ export class YearChain {
       knownMs: nowMs + late,
       reorgMs: reorg ? nowMs + late + this.#random.between(1_000, 600_000) : undefined,
       forGood: this.#random.chance(0.5),
+      unfit: this.#unfit(job),
     };
   }
 

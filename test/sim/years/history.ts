@@ -1,5 +1,6 @@
 /** Years of many wallets, with outages, then calm until everything has come to rest. Throws what the judge finds. */
 import { Random } from "../random.ts";
+import { planWrongClocks, setClock } from "./clock.ts";
 import { type Books, judge } from "./judge.ts";
 import { keep, keeperOf } from "./people.ts";
 import { beat, catchUp, openYears, type Years } from "./world.ts";
@@ -40,7 +41,9 @@ export async function runYears(seed: number, { wallets, days, first = 1, tell }:
     await beat(world);
     everyHour(world);
     // The same for all parts of a history.
-    planOutages(world, new Random(seed), startMs, untilMs);
+    const everywhere = new Random(seed);
+    planOutages(world, everywhere, startMs, untilMs);
+    planWrongClocks(world, everywhere, startMs, untilMs);
     const step = () => {
       if (world.fault !== undefined) throw world.fault;
     };
@@ -53,6 +56,7 @@ export async function runYears(seed: number, { wallets, days, first = 1, tell }:
     Object.assign(world.io.faults, { before: 0, after: 0, crash: 0 });
     // Who was on the way finishes; what is unpaid by then goes.
     await time.runUntil(untilMs + 5 * DAY_MS, step);
+    while (isMoving(world)) await time.runUntil(time.nowMs + HOUR_MS, step);
     const books = judge(world, true);
     return { ...books, events: time.events, outages: world.outages.length };
   } finally {
@@ -75,31 +79,49 @@ function everyHour(world: Years): void {
   time.at(time.nowMs + HOUR_MS, tick);
 }
 
-/** Now and then everything is off, for hours or for a month, or the chain cannot be reached. */
+/** Now and then everything is off, for hours or for a month, or a deploy throws for a day, or the chain cannot be reached. */
 function planOutages(world: Years, random: Random, fromMs: number, untilMs: number): void {
   const { time } = world;
   let atMs = fromMs + random.between(20, 200) * DAY_MS;
   while (atMs < untilMs - 60 * DAY_MS) {
-    const whole = random.chance(0.5);
+    const dice = random.next();
+    const [whole, broken] = [dice < 0.6, dice < 0.2];
     const lengthMs = random.pick([20 * 60_000, HOUR_MS, 7 * HOUR_MS, 2 * DAY_MS, whole ? 31 * DAY_MS : 3 * DAY_MS]);
-    const outage = { fromMs: atMs, toMs: atMs + lengthMs };
-    time.at(outage.fromMs, () => begin(world, whole, outage));
+    const outage = { fromMs: atMs, toMs: atMs + (broken ? DAY_MS : lengthMs) };
+    time.at(outage.fromMs, () => begin(world, whole, broken, outage));
     time.at(outage.toMs, () => void end(world, whole));
     atMs = outage.toMs + random.between(20, 300) * DAY_MS;
   }
 }
 
-function begin(world: Years, whole: boolean, outage: { fromMs: number; toMs: number }): void {
+function begin(world: Years, whole: boolean, broken: boolean, outage: { fromMs: number; toMs: number }): void {
+  setClock(world, 0);
   catchUp(world);
+  if (broken) {
+    world.broken = true;
+    for (const shelf of world.shelves()) shelf.evict();
+  }
   world.outages.push(outage);
   if (whole) world.off = true;
   world.ledger.down = true;
+}
+
+/** A payment whose outcome is open, or that is not final and has no home yet. */
+function isMoving(world: Years): boolean {
+  return [...world.wallets.values()].some(
+    ({ database }) =>
+      database.all(
+        "SELECT 1 AS yes FROM payments WHERE state IN ('open', 'reopened') UNION ALL SELECT 1 FROM renewals WHERE state = 'homeless'",
+        [],
+      ).length > 0,
+  );
 }
 
 async function end(world: Years, whole: boolean): Promise<void> {
   catchUp(world);
   world.ledger.down = false;
   if (whole) world.off = false;
+  world.broken = false;
   // The first cron finds the gap before anybody who waited is served.
   await beat(world);
   for (const ring of world.waiting.splice(0)) ring();

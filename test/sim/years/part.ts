@@ -5,12 +5,11 @@ import type { Part } from "./parts.ts";
 // The objects say in their logs what went wrong on the way; a history is judged by its end.
 console.error = () => {};
 
+const answer = (said: object) => process.send?.(said, () => process.connected && process.disconnect());
+
 process.once("message", ({ seed, ...length }: Part) => {
   runYears(seed, length).then(
-    (history) => process.send?.({ history }, () => process.disconnect()),
-    (error: unknown) =>
-      process.send?.({ fault: error instanceof Error ? (error.stack ?? error.message) : String(error) }, () =>
-        process.disconnect(),
-      ),
+    (history) => answer({ history }),
+    (error: unknown) => answer({ fault: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
   );
 });

@@ -16,11 +16,20 @@ export interface Part {
 
 const WALLETS_A_PART = 50;
 
-export function partsOf(seed: number, wallets: number, days: number): Part[] {
+export function partsOf({ seed, first: from, wallets, days }: Part): Part[] {
   return Array.from({ length: Math.ceil(wallets / WALLETS_A_PART) }, (_, index) => {
-    const first = 1 + index * WALLETS_A_PART;
-    return { seed, first, wallets: Math.min(WALLETS_A_PART, wallets + 1 - first), days };
+    const first = from + index * WALLETS_A_PART;
+    return { seed, first, wallets: Math.min(WALLETS_A_PART, from + wallets - first), days };
   });
+}
+
+/** How to see again what a part has found. */
+export class PartFailed extends Error {
+  readonly part: Part;
+  constructor(part: Part, fault: string) {
+    super(fault);
+    this.part = part;
+  }
 }
 
 /** Throws what the first part to fail has found. */
@@ -46,10 +55,10 @@ function runPart(part: Part): Promise<YearsHistory> {
   return new Promise((resolve, reject) => {
     const child = fork(join(import.meta.dirname, "part.ts"), { serialization: "advanced" });
     child.once("message", (said: { history?: YearsHistory; fault?: string }) =>
-      said.history ? resolve(said.history) : reject(new Error(`wallets from ${part.first} on: ${said.fault}`)),
+      said.history ? resolve(said.history) : reject(new PartFailed(part, said.fault ?? "")),
     );
     child.once("error", reject);
-    child.once("exit", (code) => reject(new Error(`the part from wallet ${part.first} on ended with ${code}`)));
+    child.once("exit", (code) => reject(new PartFailed(part, `its process ended with ${code}`)));
     child.send(part);
   });
 }

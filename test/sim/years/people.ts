@@ -1,19 +1,30 @@
 /**
  * Those who keep things for years, each in a way of his own: on the first of the month as the published client does, early, in grace, at
- * the last second, forgetful, by statement, gone for good. They repeat what got lost, and pay twice when they can.
+ * the last second, forgetful, by statement, by mandates, gone for good. They repeat what got lost, and pay twice when they can.
  */
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { type Buyer, pay, proof } from "../clients.ts";
 import { Broken, type Reply, send } from "../edge.ts";
+import { keepByMandates } from "./mandates.ts";
 import type { Years } from "./world.ts";
 
 const DAY_MS = 86_400_000;
 const PERIOD_MS = 30 * DAY_MS;
 
-const HABITS = ["monthly", "early", "grace", "last_second", "last_ms", "careless", "statement"] as const;
+const HABITS = [
+  "monthly",
+  "early",
+  "grace",
+  "last_second",
+  "last_ms",
+  "careless",
+  "statement",
+  "mandates",
+  "mandates",
+] as const;
 type Habit = (typeof HABITS)[number];
 
-interface Keeper extends Buyer {
+export interface Keeper extends Buyer {
   readonly habit: Habit;
   readonly untilMs: number;
 }
@@ -28,7 +39,8 @@ export async function keep(world: Years, keeper: Keeper, name: string): Promise<
   const { time, random } = world;
   while (time.nowMs < keeper.untilMs) {
     const paidThroughMs = await buy(world, keeper, name);
-    if (paidThroughMs !== undefined) await renewUntilLost(world, keeper, name, paidThroughMs);
+    if (paidThroughMs !== undefined && keeper.habit === "mandates") await keepByMandates(world, keeper, name);
+    else if (paidThroughMs !== undefined) await renewUntilLost(world, keeper, name, paidThroughMs);
     await time.after(random.between(1, 60) * DAY_MS);
   }
 }
@@ -66,6 +78,7 @@ function momentOf(world: Years, habit: Habit, throughMs: number): number {
       return Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1) + random.between(0, 600_000);
     }
     case "early":
+    case "mandates":
     case "statement":
       return throughMs - random.between(1, 5) * DAY_MS;
     case "grace":
@@ -98,6 +111,10 @@ async function buy(world: Years, keeper: Keeper, name: string): Promise<number |
 async function renew(world: Years, keeper: Keeper, name: string): Promise<Reply | undefined> {
   // Some of those who pay by statement do both, at once.
   if (keeper.habit === "statement" && world.random.chance(0.95)) return renewAll(world, keeper, name);
+  return renewByHand(world, keeper, name);
+}
+
+export function renewByHand(world: Years, keeper: Keeper, name: string): Promise<Reply | undefined> {
   return purchase(world, keeper, "/payment/settle", body(keeper, { renewal: true, object_key: name }), true);
 }
 
@@ -107,7 +124,7 @@ async function renewAll(world: Years, keeper: Keeper, name: string): Promise<Rep
   const lines = made?.status === 200 ? (made.body["lines"] as { object_key: string; order_id: string }[]) : undefined;
   if (!made || !lines) return undefined;
   const line = lines.find(({ object_key }) => object_key === name);
-  if (!line) return purchase(world, keeper, "/payment/settle", body(keeper, { renewal: true, object_key: name }), true);
+  if (!line) return renewByHand(world, keeper, name);
   const statement = body(keeper, { statement_id: made.body["statement_id"] });
   const settled = await purchase(world, keeper, "/payment/settle", statement, true);
   if (settled?.status !== 200) return undefined;
@@ -131,12 +148,12 @@ async function purchase(world: Years, keeper: Keeper, path: string, asked: objec
   return undefined;
 }
 
-function body(keeper: Keeper, more: object): object {
+export function body(keeper: Keeper, more: object): object {
   return { wallet_address: keeper.wallet, ...more };
 }
 
 /** `by`: a keeper signs a fresh proof, headers go out as they are. */
-async function ask(world: Years, path: string, asked: object, by: Keeper | Record<string, string> | undefined) {
+export async function ask(world: Years, path: string, asked: object, by: Keeper | Record<string, string> | undefined) {
   if (world.off) return undefined;
   const headers = by === undefined ? {} : isKeeper(by) ? proof(world, by, path) : by;
   try {
@@ -151,6 +168,6 @@ function isKeeper(by: Keeper | Record<string, string>): by is Keeper {
   return "habit" in by;
 }
 
-async function until(world: Years, atMs: number): Promise<void> {
-  await world.time.after(Math.max(0, Math.min(atMs - world.time.nowMs, 2 * PERIOD_MS)));
+export async function until(world: Years, atMs: number, atMostMs = 2 * PERIOD_MS): Promise<void> {
+  await world.time.after(Math.max(0, Math.min(atMs - world.time.nowMs, atMostMs)));
 }

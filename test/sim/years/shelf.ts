@@ -10,6 +10,12 @@ export interface Platform {
   readonly time: Time;
   readonly random: Random;
   off: boolean;
+  /** A deploy that throws: nobody is made, and an alarm that failed often enough is forgotten. */
+  broken: boolean;
+  /** How often an alarm is forgotten. */
+  readonly forgets: number;
+  /** The clock that alarms ring by, and objects read. */
+  readonly clock: { nowMs(): number };
   /** Alarms that fell due while it was off. */
   readonly waiting: (() => void)[];
 }
@@ -21,6 +27,7 @@ export class Shelf<T extends object> {
   readonly #platform: Platform;
   #held: { object: T; ready: Promise<unknown>; alive: boolean } | undefined;
   #armedMs: number | undefined;
+  #armed = 0;
   #ringing = false;
 
   constructor(name: string, platform: Platform, make: (ctx: unknown) => T) {
@@ -28,6 +35,12 @@ export class Shelf<T extends object> {
     this.#platform = platform;
     this.#make = make;
     this.database.onAlarm = () => this.#arm();
+  }
+
+  /** Alarms ring by the clock, whatever was done to it. */
+  clockMoved(): void {
+    this.#armedMs = undefined;
+    this.#arm();
   }
 
   async call<R>(method: string, args: readonly unknown[]): Promise<R> {
@@ -44,6 +57,7 @@ export class Shelf<T extends object> {
   }
 
   #wake() {
+    if (this.#platform.broken) throw new Error("the deploy throws");
     if (this.#held) return this.#held;
     const held = { object: undefined as unknown as T, ready: Promise.resolve() as Promise<unknown>, alive: true };
     this.#held = held;
@@ -60,14 +74,15 @@ export class Shelf<T extends object> {
   }
 
   #arm(): void {
-    const { time, random } = this.#platform;
+    const { time, random, clock } = this.#platform;
     const dueMs = this.database.alarmMs;
     if (dueMs === null || (this.#armedMs !== undefined && this.#armedMs <= dueMs)) return;
-    const atMs = Math.max(dueMs, time.nowMs);
-    this.#armedMs = atMs;
+    this.#armedMs = dueMs;
     const lateMs = random.chance(0.02) ? random.between(0, 7_200_000) : 0;
-    time.at(atMs + lateMs, () => {
-      if (this.#armedMs !== atMs) return;
+    this.#armed += 1;
+    const armed = this.#armed;
+    time.at(time.nowMs + Math.max(0, dueMs - clock.nowMs()) + lateMs, () => {
+      if (this.#armedMs === undefined || this.#armed !== armed) return;
       this.#armedMs = undefined;
       this.#ring();
     });
@@ -75,19 +90,23 @@ export class Shelf<T extends object> {
 
   #ring(): void {
     const platform = this.#platform;
+    if (platform.broken) {
+      this.database.alarmMs = null;
+      return;
+    }
     if (platform.off) {
       platform.waiting.push(() => this.#ring());
       return;
     }
     const { alarmMs } = this.database;
     if (alarmMs === null || this.#ringing) return;
-    if (alarmMs > platform.time.nowMs) {
+    if (alarmMs > platform.clock.nowMs()) {
       this.#arm();
       return;
     }
     this.database.alarmMs = null;
     // Forgotten: nothing runs, and nobody is told. The registry finds out.
-    if (platform.random.chance(0.002)) return;
+    if (platform.random.chance(platform.forgets)) return;
     const twice = platform.random.chance(0.01);
     const run = () => this.call("alarm", []);
     this.#ringing = true;

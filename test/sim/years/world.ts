@@ -10,10 +10,11 @@ import { NO_FORECASTS } from "../../../worker/adapters/aws/cost-explorer.ts";
 import { openRates } from "../../../worker/adapters/rate-card.ts";
 import { Io } from "../actor.ts";
 import { SimS3 } from "../bucket.ts";
-import { Broken, chainFor, type EdgeParts } from "../edge.ts";
+import { chainFor, type EdgeParts } from "../edge.ts";
 import { Random } from "../random.ts";
 import { Time } from "../time.ts";
 import { YearChain } from "./chain.ts";
+import { judgeErase, judgeLapse, judgeSend } from "./moments.ts";
 import { type Platform, Shelf } from "./shelf.ts";
 
 export const PAY_TO = parseWallet(`0x${"99".repeat(20)}`) as Wallet;
@@ -28,13 +29,28 @@ export interface Years extends EdgeParts, Platform {
   readonly outages: { readonly fromMs: number; toMs: number }[];
   /** Lapses that were looked at: they do not change. */
   readonly judged: Set<string>;
+  /** By how much the service's clock is ahead of the time (clock.ts), and when it was. */
+  aheadMs: number;
+  readonly wrongClocks: { readonly fromMs: number; readonly toMs: number }[];
+  readonly clock: { nowMs(): number };
+  /** When each order ended unpaid, by the time. */
+  readonly lapses: Map<string, number>;
+  /** Claims of mandates that their owner took back, and what was signed. */
+  readonly revoked: Map<string, string>;
+  shelves(): { clockMoved(): void; evict(): void }[];
   fault: unknown;
 }
 
-export function openYears(seed: number): Years {
+/** What a known bug needs to show itself soon. */
+export interface Weather {
+  readonly forgets?: number;
+}
+
+export function openYears(seed: number, { forgets = 0.004 }: Weather = {}): Years {
   const random = new Random(seed);
   const time = new Time(random);
-  Date.now = () => time.nowMs;
+  const clock = { nowMs: () => time.nowMs + world.aheadMs };
+  Date.now = () => clock.nowMs();
   const io = new Io(time, random, { before: 0.002, after: 0.004, crash: 0.001, latencyMs: 0 });
   const ledger = new YearChain(time, random);
   const s3 = new SimS3(time);
@@ -46,7 +62,6 @@ export function openYears(seed: number): Years {
     defaultRegion: "us-east-1",
     stores: { "us-east-1": "s3", "eu-north-1": "s3" },
   };
-  const clock = { nowMs: () => time.nowMs };
   const world: Years = {
     time,
     random,
@@ -56,6 +71,14 @@ export function openYears(seed: number): Years {
     ledger,
     lanes: [LANE],
     off: false,
+    broken: false,
+    forgets,
+    aheadMs: 0,
+    wrongClocks: [],
+    clock,
+    lapses: new Map(),
+    revoked: new Map(),
+    shelves: () => [...world.wallets.values(), ...world.registries.values(), world.heart],
     waiting: [],
     wallets: new Map(),
     registries: new Map(),
@@ -68,6 +91,7 @@ export function openYears(seed: number): Years {
     callLane: async (_, __, method, [job]) =>
       (method === "settle" ? ledger.settle(job as SettlementJob) : ledger.recheck(job as SettlementJob)) as never,
   };
+  ledger.onSend = (job) => judgeSend(world, job);
   class Heart extends HeartbeatObject {
     protected openClock() {
       return clock;
@@ -97,7 +121,7 @@ function heldBy(world: Years, wallet: Wallet) {
   // Answers get lost; whole instances are dropped by the shelf.
   const store = world.s3.storeFor(actor, new Io(world.time, world.random, { ...world.io.faults, crash: 0 }));
   const ports: WalletPorts = {
-    clock: { nowMs: () => world.time.nowMs },
+    clock: world.clock,
     chain: {
       ...chain,
       // Finality trails the head.
@@ -128,13 +152,19 @@ function heldBy(world: Years, wallet: Wallet) {
     protected openPorts() {
       return ports;
     }
+
+    override finishDue(...[orderId, ...said]: Parameters<WalletObject["finishDue"]>): void {
+      super.finishDue(orderId, ...said);
+      judgeLapse(world, wallet, orderId);
+    }
   };
 }
 
 /** What the minutes since the last look have written, had each been run; asked before anything changes. */
 export function catchUp(world: Years): void {
-  const minuteMs = Math.floor(world.time.nowMs / 60_000) * 60_000;
   if (world.off) return;
+  // The cron runs by the time; what it writes is what its clock says then.
+  const minuteMs = Math.floor(world.time.nowMs / 60_000) * 60_000 + world.aheadMs;
   world.heart.database.all("UPDATE beats SET last_ms = max(last_ms, ?) WHERE kind = 'edge'", [minuteMs]);
   if (!world.ledger.down)
     world.heart.database.all("UPDATE beats SET last_ms = max(last_ms, ?) WHERE kind <> 'edge'", [minuteMs]);
@@ -149,14 +179,4 @@ async function pulseOf(world: Years): Promise<Pulse> {
 export async function beat(world: Years): Promise<void> {
   const chainUp = !world.ledger.down;
   if (!world.off) await world.heart.call("beat", [{ edge: true, rpc: chainUp, relayer: chainUp }]);
-}
-
-function judgeErase(world: Years, wallet: Wallet, key: string): void {
-  const live = world.wallets
-    .get(wallet)
-    ?.database.all(
-      "SELECT orders.order_id FROM plans JOIN orders ON orders.order_id = plans.order_id AND orders.stored_plan = plans.plan WHERE plans.s3_key = ? AND orders.state = 'stored'",
-      [key],
-    );
-  if ((live?.length ?? 0) > 0) world.fault ??= new Broken(`${key} is stored and paid for, and was erased`);
 }
