@@ -47,7 +47,8 @@ async function lookOnce(store: Store, { plans }: Overdue): Promise<Seen> {
 /** Only where the wallet is owed something does the size matter. */
 async function weigh(ports: LapsePorts, { order, plans, owed }: Overdue): Promise<Seen> {
   const place = plans[0]?.place;
-  if (!owed || !place) return { end: "absent" };
+  if (!owed) return { end: "unowed" };
+  if (!place) return { end: "absent" };
   const seen = await ports.store.look(place);
   if (seen.end !== "found") return seen.end === "absent" ? { end: "absent" } : { end: "unknown" };
   const now = await ports.rates.current(ports.clock.nowMs());

@@ -35,6 +35,8 @@ export type Seen =
   | { readonly end: "found"; readonly plan: number }
   | { readonly end: "absent" }
   | { readonly end: "unknown" }
+  /** Stored, and not weighed, because the wallet was owed nothing then. */
+  | { readonly end: "unowed" }
   /** Stored, and this is what 30 days more of it would cost now. */
   | { readonly end: "priced"; readonly amount: string; readonly card: string; readonly sizeBytes: number };
 
@@ -90,6 +92,8 @@ export function finishDue(tx: Tx, orderId: string, seen: Seen, now: Now): void {
       ? { because: "store_unknown", untilMs: tx.nowMs + again(tx.nowMs - (order.paidThroughMs ?? 0)) }
       : waits(tx, order, now);
   if (wait) postpone(tx, order, wait.untilMs);
+  // Meanwhile it is owed something, perhaps by the very payment that came too late: weighed first.
+  else if (seen.end === "unowed" && creditOf(tx) > 0n) postpone(tx, order, tx.nowMs);
   else if (order.state !== "stored" || seen.end !== "priced" || !renewed(tx, order, seen)) lapse(tx, order);
 }
 

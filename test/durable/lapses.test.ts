@@ -174,6 +174,27 @@ describe("an unpaid object", () => {
     expect(await orderOf(wallet)).toMatchObject(LAPSED);
     expect(await creditOf(wallet)).toBe("0");
   });
+
+  it("is renewed also by what comes to be owed while its end is looked into", async () => {
+    const wallet = freshWallet();
+    const { orderId } = await store(wallet);
+    worldOf(wallet).look = async () => ({ end: "found", lengthBytes: 900, sha256Hex: undefined });
+    await toDeadline(wallet, -HOUR_MS);
+    const claim = claimFor(wallet);
+    good(await begin(wallet, orderId, 1, claim));
+    await walletAt(wallet).finishPayment(claim.claimKey, refusedAs(true));
+    // It left us, and turns out to have landed after all: in the very sweep that ends the order.
+    let landed = false;
+    worldOf(wallet).pulse = async () => {
+      if (!landed) await walletAt(wallet).finishPayment(claim.claimKey, settledAt(nowS(wallet)));
+      landed = true;
+      return alive(nowMs(wallet));
+    };
+    await toDeadline(wallet, 60_000);
+    expect(landed).toBe(true);
+    expect(await orderOf(wallet)).toMatchObject(STORED);
+    expect(await creditOf(wallet)).toBe("0");
+  });
 });
 
 describe("an order that is paid and unconfirmed at its end", () => {
