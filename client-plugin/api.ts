@@ -24,6 +24,8 @@ import {
   type DownloadRequest,
   ListReply,
   type ListRequest,
+  RewrapReply,
+  type RewrapRequest,
   StatReply,
 } from "#contract/objects";
 import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
@@ -143,8 +145,8 @@ export class Api {
   list(request: In<typeof ListRequest> = {}, send: Send = {}): Promise<ListReply> {
     return this.#post("/storage/ls", request, ListReply, send);
   }
-  stat(request: In<typeof ListRequest> & { object_key: string }): Promise<StatReply> {
-    return this.#post("/storage/ls", request, StatReply, {});
+  stat(request: In<typeof ListRequest> & { object_key: string }, send: Send = {}): Promise<StatReply> {
+    return this.#post("/storage/ls", request, StatReply, send);
   }
   async download(request: In<typeof DownloadRequest>, send: Send = {}): Promise<DownloadReply> {
     const reply = await this.#post("/storage/download", request, DownloadReply, send);
@@ -153,6 +155,10 @@ export class Api {
   }
   remove(request: In<typeof DeleteRequest>, send: Send = {}): Promise<DeleteReply> {
     return this.#post("/storage/delete", request, DeleteReply, send);
+  }
+  /** The object's key under another key of the wallet's; its bytes stay. */
+  rewrap(request: In<typeof RewrapRequest>, send: Send = {}): Promise<RewrapReply> {
+    return this.#post("/storage/rewrap", request, RewrapReply, send);
   }
 
   /** A one-use link to the browser view of what this wallet stored. */

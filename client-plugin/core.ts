@@ -13,11 +13,12 @@ import { openChainView } from "./chain.ts";
 import type { Settings } from "./config.ts";
 import { headerLength, sealedLength } from "./envelope/seal.ts";
 import { Fault } from "./faults.ts";
-import { kekLookup, loadOrCreateKek } from "./keys.ts";
+import { allKeks, kekLookup, loadOrCreateKek } from "./keys.ts";
 import { type Fetched, runFetch } from "./operations/fetch.ts";
 import { type RunOptions, runOperation } from "./operations/runner.ts";
 import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/short.ts";
 import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
+import { loadRecipient } from "./recovery-kit.ts";
 import { Session } from "./session.ts";
 import { openPins, type Pins } from "./state/catalogue.ts";
 import { type Database, openDatabase } from "./state/database.ts";
@@ -133,7 +134,12 @@ export class Core {
     return new Session({
       settings: this.settings,
       wallet,
-      keys: { current: () => loadOrCreateKek(place), lookup: kekLookup(place) },
+      keys: {
+        current: () => loadOrCreateKek(place),
+        lookup: kekLookup(place),
+        all: async () => (await allKeks(place)).map(({ kek }) => kek),
+        recipient: () => loadRecipient(place),
+      },
       db: this.#db,
       pins: this.pins,
       log: this.log,
@@ -159,7 +165,7 @@ export class Core {
     const session = await this.session();
     const path = resolve(ask.path);
     const plan = await planArchive(path);
-    const sealedBytes = sealedLength(plan.archiveBytes, headerLength(this.settings.recovery !== undefined));
+    const sealedBytes = sealedLength(plan.archiveBytes, headerLength((await session.recovery()) !== undefined));
     const price = await session.price({
       ...this.#name(ask),
       sizeBytes: sealedBytes,

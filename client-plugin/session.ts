@@ -5,11 +5,12 @@
 import { privateKeyToAccount } from "viem/accounts";
 import type { HealthReply, PriceReply } from "#contract/api";
 import { formatDollars, type MicroUsdc, parseMicroUsdc } from "#contract/money";
+import { objectContext } from "#contract/sealing";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { Api } from "./api.ts";
 import type { ChainView } from "./chain.ts";
 import type { Settings } from "./config.ts";
-import type { KekLookup, SealContext } from "./envelope/kek.ts";
+import type { KekLookup, OpenContext } from "./envelope/kek.ts";
 import { Fault } from "./faults.ts";
 import { createPayer } from "./pay.ts";
 import { judgeSpend } from "./policy.ts";
@@ -25,6 +26,10 @@ import type { FoundWallet } from "./wallet-file.ts";
 export interface Keys {
   current(): Promise<{ readonly kek: Uint8Array; readonly kid: string }>;
   readonly lookup: KekLookup;
+  /** Every key on this machine, the current one first; 32 bytes each. */
+  all(): Promise<readonly Uint8Array[]>;
+  /** The recovery recipient that was kept when the recovery words were made. */
+  recipient(): Promise<string | undefined>;
 }
 
 export interface SessionParts {
@@ -94,9 +99,13 @@ export class Session {
   }
 
   /** Binds a sealed object to its name: taken from one name it opens under no other. */
-  context(agentId: string, objectKey: string): SealContext {
-    const { network } = this.settings;
-    return { chainId: network.chainId, wallet: this.wallet.address, objectId: `${agentId}/${objectKey}`, version: 1 };
+  context(agentId: string, objectKey: string): OpenContext {
+    return objectContext(this.settings.network.chainId, this.wallet.address, agentId, objectKey);
+  }
+
+  /** Who can open what is sealed here without the wallet's keys: as configured, or as kept by the recovery kit. */
+  async recovery(): Promise<string | undefined> {
+    return this.settings.recovery ?? (await this.keys.recipient());
   }
 
   /** Who may be paid: the operator's list or, without one, the payee this service announced when it was first met. */

@@ -20,13 +20,34 @@ export interface SealContext {
   readonly chainId: number;
   readonly wallet: Wallet;
   readonly objectId: string;
-  /** Counts up from 1 with every new content under the same object id. */
+  /** Counts up from 1 with every new content under the same object id, also after a delete. */
   readonly version: number;
 }
 
+/**
+ * What is opened. Without a version it is the one that the stanza names: whoever opens it has to judge whether that is not older than
+ * what he knows. It is authenticated either way.
+ */
+export type OpenContext = Omit<SealContext, "version"> & { readonly version?: number | undefined };
+
 /** The context of a stored object: bound to its name, so taken from one name it opens under no other. */
-export function objectContext(chainId: number, wallet: Wallet, agentId: string, objectKey: string): SealContext {
-  return { chainId, wallet, objectId: `${agentId}/${objectKey}`, version: 1 };
+export function objectContext(chainId: number, wallet: Wallet, agentId: string, objectKey: string): OpenContext {
+  return { chainId, wallet, objectId: `${agentId}/${objectKey}` };
+}
+
+export const VERSION_MAX = 999_999_999;
+
+/** As the stanza names it: nine digits, so that a replacement of the same size is no byte longer than what it replaces. */
+export function encodeVersion(version: number): string {
+  return String(version).padStart(9, "0");
+}
+
+/** Of a stanza's arguments behind kid and nonce; those sealed before versions were counted have none and are version 1. */
+export function decodeVersion(args: readonly string[]): { readonly version: number | undefined } | undefined {
+  const [text, ...rest] = args;
+  if (rest.length > 0) return undefined;
+  if (text === undefined) return { version: undefined };
+  return /^\d{9}$/.test(text) && Number(text) >= 1 ? { version: Number(text) } : undefined;
 }
 
 /** Names a KEK without telling it: the first 16 hex digits of SHA-256("mnemospark/kid" || KEK). */
@@ -44,7 +65,8 @@ export function isKid(text: string): boolean {
 /** Why a context can bind nothing, or undefined when it can. */
 export function contextFault({ chainId, wallet, objectId, version }: SealContext): string | undefined {
   if (!Number.isSafeInteger(chainId) || chainId < 1) return "The chain id must be a positive integer.";
-  if (!Number.isSafeInteger(version) || version < 1) return "The object version must be a positive integer.";
+  if (!Number.isSafeInteger(version) || version < 1 || version > VERSION_MAX)
+    return `The object version must be a whole number from 1 to ${VERSION_MAX}.`;
   if (!/^0x[0-9a-f]{40}$/.test(wallet)) return "The wallet must be a lower-case 0x address.";
   if (objectId.length === 0 || !objectId.isWellFormed()) return "The object id must be well-formed text.";
   return undefined;

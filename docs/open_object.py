@@ -113,11 +113,16 @@ def file_key_by_kek(stanzas, options):
     ours = [stanza for stanza in stanzas if stanza[0][0] == "mnemospark-kek"]
     if len(ours) != 1:
         raise Refused("the object carries %d keys wrapped for a wallet; wanted one" % len(ours))
-    (_, kid, nonce), body = parse_wrapped_dek(options.wrapped_dek) if options.wrapped_dek else ours[0]
+    arguments, body = parse_wrapped_dek(options.wrapped_dek) if options.wrapped_dek else ours[0]
+    if len(arguments) not in (3, 4):
+        raise Refused("the wrapped key is malformed")
+    kid, nonce = arguments[1:3]
+    named = int(arguments[3]) if len(arguments) == 4 and arguments[3].isdigit() else 1
+    version = options.object_version or named
     kek = read_kek(options.kek)
     if kid_of(kek) != kid:
         raise Refused("the object is sealed under key %s; the file holds key %s" % (kid, kid_of(kek)))
-    digest = context_digest(options.chain_id, options.wallet, options.object_id, options.object_version)
+    digest = context_digest(options.chain_id, options.wallet, options.object_id, version)
     try:
         return AESGCM(kek).decrypt(unpadded(nonce), body, digest)
     except InvalidTag:
@@ -216,7 +221,7 @@ def main():
     parser.add_argument("--wallet", help="0x address that stored the object")
     parser.add_argument("--chain-id", type=int, default=8453, help="the chain it pays on (default: 8453, Base)")
     parser.add_argument("--object-id", help="<agent>/<object key>, for instance main/photos.tar")
-    parser.add_argument("--object-version", type=int, default=1)
+    parser.add_argument("--object-version", type=int, help="refuse any other (default: the one the object names)")
     parser.add_argument("--wrapped-dek", help="x-amz-meta-wrapped-dek, after a key rotation or for the old format")
     parser.add_argument("--old-format", action="store_true", help="written by the client before the age format")
     options = parser.parse_args()

@@ -6,7 +6,7 @@
  * Whoever can write to the bucket can put another old object of the same wallet in an old object's place; the old format
  * cannot tell. Callers that know from their records what format an object has must not let it choose.
  */
-import { createDecipheriv, type DecipherGCM } from "node:crypto";
+import { createCipheriv, createDecipheriv, type DecipherGCM, randomBytes } from "node:crypto";
 import { base64ToBytes } from "#contract/base64";
 import type { OpenedFile } from "./files.ts";
 import { VERSION_LINE } from "./header.ts";
@@ -25,8 +25,8 @@ export interface LegacyOptions {
   readonly source: AsyncIterable<Uint8Array>;
   /** `x-amz-meta-wrapped-dek` as stored; undefined when the object has none, which is refused. */
   readonly wrappedDek: string | undefined;
-  /** The wallet's KEK, 32 bytes. The old format does not say which one. */
-  readonly kek: Uint8Array;
+  /** The wallet's KEKs, 32 bytes each. The old format does not say which one. */
+  readonly keks: readonly Uint8Array[];
   readonly destination: string;
   readonly overwrite?: boolean | undefined;
   /** Told the plain bytes deciphered so far. They are not verified until the promise resolves. */
@@ -44,26 +44,44 @@ export function formatOf(start: Uint8Array): "age" | "legacy" {
  * @throws EnvelopeError `bad_wrapped_key`, `wrong_key_or_context`, `bad_payload`, `destination_exists`
  */
 export async function openLegacyToFile(options: LegacyOptions): Promise<OpenedFile> {
-  const dek = unwrapLegacyDek(options.wrappedDek, options.kek);
+  const dek = unwrapLegacyDek(options.wrappedDek, options.keks);
   return landFile(unverified(options, dek), options.destination, options.overwrite);
 }
 
-function unwrapLegacyDek(wrapped: string | undefined, kek: Uint8Array): Uint8Array {
+/** Whether a wrapped key has the old format's shape. */
+export function isLegacyDek(wrapped: string): boolean {
+  return base64ToBytes(wrapped)?.length === NONCE_BYTES + DEK_BYTES + TAG_BYTES;
+}
+
+/**
+ * An old object's data key under another KEK, in the old shape.
+ * @throws EnvelopeError `bad_wrapped_key`, `wrong_key_or_context`
+ */
+export function rewrapLegacyDek(wrapped: string, keks: readonly Uint8Array[], kek: Uint8Array): string {
+  const dek = unwrapLegacyDek(wrapped, keks);
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv("aes-256-gcm", kek, nonce, { authTagLength: TAG_BYTES });
+  return Buffer.concat([nonce, cipher.update(dek), cipher.final(), cipher.getAuthTag()]).toString("base64");
+}
+
+function unwrapLegacyDek(wrapped: string | undefined, keks: readonly Uint8Array[]): Uint8Array {
   const blob = wrapped === undefined ? undefined : base64ToBytes(wrapped);
   if (blob?.length !== NONCE_BYTES + DEK_BYTES + TAG_BYTES) {
     throw new EnvelopeError("bad_wrapped_key", "The old object's wrapped key is missing or malformed.");
   }
-  if (kek.length !== KEK_BYTES) throw new EnvelopeError("bad_input", "A key encryption key has 32 bytes.");
-  const decipher = gcm(kek, blob.subarray(0, NONCE_BYTES));
-  decipher.setAuthTag(blob.subarray(-TAG_BYTES));
-  const dek = decipher.update(blob.subarray(NONCE_BYTES, -TAG_BYTES));
-  try {
-    decipher.final();
-  } catch (cause) {
-    const message = "The old object's wrapped key does not open with this wallet's key.";
-    throw new EnvelopeError("wrong_key_or_context", message, { cause });
+  for (const kek of keks) {
+    if (kek.length !== KEK_BYTES) throw new EnvelopeError("bad_input", "A key encryption key has 32 bytes.");
+    const decipher = gcm(kek, blob.subarray(0, NONCE_BYTES));
+    decipher.setAuthTag(blob.subarray(-TAG_BYTES));
+    const dek = decipher.update(blob.subarray(NONCE_BYTES, -TAG_BYTES));
+    try {
+      decipher.final();
+      return dek;
+    } catch {
+      // Of another key, or altered; the next one tells.
+    }
   }
-  return dek;
+  throw new EnvelopeError("wrong_key_or_context", "The old object's wrapped key does not open with this wallet's key.");
 }
 
 /** Plaintext as it is deciphered, and a throw at the end if the tag is wrong. Private: only `landFile` may drink from it. */

@@ -4,7 +4,7 @@
  */
 import { openChunks, PAYLOAD_NONCE_BYTES, payloadKey } from "./chunks.ts";
 import { type Header, readHeader, verifyHeader } from "./header.ts";
-import { type KekLookup, type SealContext, unwrapWithKek } from "./kek.ts";
+import { type KekLookup, type OpenContext, type Unwrapped, unlock } from "./kek.ts";
 import { ByteReader } from "./reader.ts";
 import { unwrapWithIdentity } from "./recovery.ts";
 import { EnvelopeError } from "./refusal.ts";
@@ -18,9 +18,11 @@ interface Reading {
 
 export interface OpenOptions extends Reading {
   readonly kekFor: KekLookup;
-  readonly context: SealContext;
-  /** The wrapped DEK in force, where a rotation replaced the header's own. */
+  readonly context: OpenContext;
+  /** The wrapped DEK that the service has on record; a rotation may have replaced the header's own. */
   readonly wrappedDek?: string | undefined;
+  /** Told which version of its name this is before anything is released; throws to refuse it. */
+  readonly onUnlocked?: ((unlocked: Pick<Unwrapped, "version" | "kid">) => void) | undefined;
 }
 
 export interface RecoverOptions extends Reading {
@@ -34,7 +36,11 @@ export interface RecoverOptions extends Reading {
  * @throws EnvelopeError with any code but `no_recovery_stanza`, `bad_recovery_key`
  */
 export function open(options: OpenOptions): AsyncGenerator<Uint8Array, void, undefined> {
-  return openBy((header) => unwrapWithKek(header, options.kekFor, options.context, options.wrappedDek), options);
+  return openBy(async (header) => {
+    const unlocked = await unlock(header, options.kekFor, options.context, options.wrappedDek);
+    options.onUnlocked?.(unlocked);
+    return unlocked.fileKey;
+  }, options);
 }
 
 /**

@@ -4,8 +4,8 @@
  * chunk when the part includes it.
  */
 import { CHUNK_BYTES, openChunk, PAYLOAD_NONCE_BYTES, payloadKey, TAG_BYTES } from "./chunks.ts";
-import { readHeader, verifyHeader } from "./header.ts";
-import { type KekLookup, type SealContext, unwrapWithKek } from "./kek.ts";
+import { readHeader } from "./header.ts";
+import { type KekLookup, type OpenContext, unlock } from "./kek.ts";
 import { ByteReader } from "./reader.ts";
 import { EnvelopeError } from "./refusal.ts";
 
@@ -17,8 +17,8 @@ export interface RangedOptions {
   /** Length of the whole sealed object. */
   readonly sealedBytes: number;
   readonly kekFor: KekLookup;
-  readonly context: SealContext;
-  /** The wrapped DEK in force, where a rotation replaced the header's own. */
+  readonly context: OpenContext;
+  /** The wrapped DEK that the service has on record; a rotation may have replaced the header's own. */
   readonly wrappedDek?: string | undefined;
 }
 
@@ -41,8 +41,7 @@ const HEADER_BYTES_MAX = 64 * 1024 + PAYLOAD_NONCE_BYTES;
 /** @throws EnvelopeError as `open`, for the header */
 export async function openRanged(options: RangedOptions): Promise<Ranged> {
   const { header, nonce } = await readStart(options);
-  const fileKey = await unwrapWithKek(header, options.kekFor, options.context, options.wrappedDek);
-  verifyHeader(header, fileKey);
+  const { fileKey } = await unlock(header, options.kekFor, options.context, options.wrappedDek);
   const key = payloadKey(fileKey, nonce);
   const bodyStart = header.bytes.length + PAYLOAD_NONCE_BYTES;
   const bodyBytes = options.sealedBytes - bodyStart;

@@ -3,6 +3,7 @@
  * Memory stays constant and the sealed length is known from the plain length, so a quote can be exact before a byte is read.
  */
 import { randomBytes } from "node:crypto";
+import { encodeVersion } from "#contract/sealing";
 import { PAYLOAD_NONCE_BYTES, payloadKey, sealChunks, sealedChunksLength } from "./chunks.ts";
 import { encodeHeader, FILE_KEY_BYTES, type Stanza } from "./header.ts";
 import { KEK_NONCE_BYTES, KEK_STANZA, type SealContext, wrappedDek, wrapWithKek } from "./kek.ts";
@@ -44,7 +45,7 @@ export interface Material {
 /** Length of the header `seal` writes, in bytes; it depends on nothing else. */
 export function headerLength(withRecovery: boolean): number {
   const blank = (type: string, ...args: string[]): Stanza => ({ type, args, body: new Uint8Array(32) });
-  const stanzas = [blank(KEK_STANZA, "0".repeat(16), "A".repeat(16))];
+  const stanzas = [blank(KEK_STANZA, "0".repeat(16), "A".repeat(16), encodeVersion(1))];
   if (withRecovery) stanzas.push(blank("X25519", "A".repeat(43)));
   return encodeHeader(stanzas, new Uint8Array(FILE_KEY_BYTES)).length;
 }

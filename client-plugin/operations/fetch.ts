@@ -13,10 +13,11 @@ import { ApiError, type Send } from "../api.ts";
 import { unpackArchive } from "../archive/unpack.ts";
 import { type DownloadState, download } from "../download.ts";
 import { openLegacyToFile } from "../envelope/legacy.ts";
-import { open as openSealed } from "../envelope/open.ts";
+import { open as openSealed, recover } from "../envelope/open.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
 import { type Operation, purchaseOf } from "../state/operations.ts";
+import { judgeOffer, judgeOpened, learnOpened } from "../versions.ts";
 import { looksLegacy } from "./legacy.ts";
 import type { Running } from "./runner.ts";
 import { workDirectory } from "./store.ts";
@@ -56,6 +57,8 @@ export interface FetchWork {
   readonly session: Session;
   readonly operation: Operation;
   readonly running: Running;
+  /** `AGE-SECRET-KEY-1…`: opens by the recovery kit alone. Never written down. */
+  readonly identity?: string | undefined;
 }
 
 /** More than this in one archive is a bomb, not a backup. */
@@ -108,7 +111,7 @@ async function bring({ session, operation, running }: FetchWork, facts: FetchFac
       const reply = await buyer.ask((held) =>
         session.api.download({ ...named, range }, { signal: running.signal, ...held }),
       );
-      refuseChanged(session, operation, facts, reply);
+      if (!facts.acceptChanged) await judgeOffer(session, operation, reply);
       buyer.refuseTooLittle(reply);
       return reply;
     },
@@ -158,18 +161,6 @@ function buyerOf(session: Session, operation: Operation, facts: FetchFacts, runn
   };
 }
 
-function refuseChanged(session: Session, operation: Operation, facts: FetchFacts, reply: DownloadReply): void {
-  const known = session.catalogue.find(operation.agentId, operation.objectKey);
-  if (known === undefined || known.sha256 === reply.content_sha256 || facts.acceptChanged) return;
-  throw new Fault(
-    "other_content",
-    `The service offers other content for ${operation.objectKey} than this machine stored (${reply.content_sha256.slice(0, 12)}…, not ${known.sha256.slice(0, 12)}…).`,
-    {
-      next: "If another machine of yours replaced it, fetch it with --accept-changed; else it was swapped or rolled back.",
-    },
-  );
-}
-
 type LandedFacts = Pick<Fetched, "path" | "kind" | "format" | "files" | "contentBytes" | "leftOut">;
 
 async function openAndLand(
@@ -184,20 +175,19 @@ async function openAndLand(
   await rm(staging, { recursive: true, force: true });
   await mkdir(staging, { recursive: true, mode: 0o700 });
   const sealed = verified(partial, source, running);
-  const known = session.catalogue.find(operation.agentId, operation.objectKey) !== undefined;
+  const known = session.catalogue.known(operation.agentId, operation.objectKey) !== undefined;
   if (!known && (await looksLegacy(partial))) {
     const path = join(staging, operation.objectKey);
-    const kek = (await session.keys.current()).kek;
-    await openLegacyToFile({ source: sealed, wrappedDek: source.wrappedDek ?? undefined, kek, destination: path });
+    const keks = await session.keys.all();
+    await openLegacyToFile({ source: sealed, wrappedDek: source.wrappedDek ?? undefined, keks, destination: path });
     const bytes = (await stat(path)).size;
     return { ...(await place(facts, path, running)), format: "legacy", files: 1, contentBytes: bytes, leftOut: [] };
   }
+  let version: number | undefined;
   const unpacked = await unpackArchive({
-    source: openSealed({
-      source: sealed,
-      kekFor: session.keys.lookup,
-      context: session.context(operation.agentId, operation.objectKey),
-      onProgress: (done) => running.progress("open", done, source.sizeBytes),
+    source: opened(work, source, sealed, (found) => {
+      if (!facts.acceptChanged) judgeOpened(session, operation, source.sha256, found);
+      version = found;
     }),
     destination: join(staging, "tree"),
     maxEntries: ENTRIES_MAX,
@@ -209,9 +199,33 @@ async function openAndLand(
   const [root, ...more] = unpacked.roots;
   if (root === undefined || more.length > 0)
     throw new Fault("bad_archive", `The archive holds ${unpacked.roots.length} top-level entries; ours hold one.`);
+  // Whole and verified: what this machine knows of the name from now on.
+  if (version !== undefined) learnOpened(session, operation, source, version);
   const landed = await place(facts, join(unpacked.destination, root), running);
   const leftOut = unpacked.leftOut.map(({ path, target }) => `${path} -> ${target}`);
   return { ...landed, format: "age", files: unpacked.files, contentBytes: unpacked.bytes, leftOut };
+}
+
+/** Opened by the wallet's keys; or, where the owner gave his recovery identity, by that. Told the version before anything is released. */
+function opened(
+  { session, operation, running, identity }: FetchWork,
+  from: DownloadState,
+  source: AsyncIterable<Uint8Array>,
+  onVersion: (version: number) => void,
+) {
+  const onProgress = (done: number) => running.progress("open", done, from.sizeBytes);
+  if (identity !== undefined) return recover({ source, identity, onProgress });
+  const context = session.context(operation.agentId, operation.objectKey);
+  const wrappedDek = from.wrappedDek ?? undefined;
+  const kekFor = session.keys.lookup;
+  return openSealed({
+    source,
+    kekFor,
+    context,
+    wrappedDek,
+    onUnlocked: ({ version }) => onVersion(version),
+    onProgress,
+  });
 }
 
 /** The sealed bytes from the disk; an error instead of an end when they are not the bytes that were stored. */

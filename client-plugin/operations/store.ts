@@ -15,6 +15,7 @@ import { sealToFile } from "../envelope/files.ts";
 import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
 import { type Operation, purchaseOf } from "../state/operations.ts";
+import { nextVersion } from "../versions.ts";
 import type { Running } from "./runner.ts";
 import { type ContentAsk, send, shapeOf } from "./send.ts";
 
@@ -37,6 +38,8 @@ export interface SealedFacts {
   readonly sealedBytes: number;
   readonly sha256: string;
   readonly wrappedDek: string;
+  /** Which content of its name it is; absent where a version was not yet counted. */
+  readonly version?: number;
   readonly plainBytes: number;
   readonly plainSha256: string;
   readonly files: number;
@@ -96,6 +99,7 @@ export async function runStore(work: StoreWork): Promise<{ result: Stored; parke
     orderId: order.orderId,
     region: confirmed.location,
     sealedBytes: sealed.sealedBytes,
+    version: sealed.version ?? 1,
     sha256: sealed.sha256,
     plainSha256: sealed.plainSha256,
     source: facts.path,
@@ -149,12 +153,13 @@ async function sealArchive(
   plan: ArchivePlan,
   path: string,
 ): Promise<SealedFacts> {
+  const version = await nextVersion(session, operation, running.signal);
   const { kek } = await session.keys.current();
   const sealed = await sealToFile({
     source: cancellable(packArchive(plan), running.signal),
     kek,
-    context: session.context(operation.agentId, operation.objectKey),
-    recovery: session.settings.recovery,
+    context: { ...session.context(operation.agentId, operation.objectKey), version },
+    recovery: await session.recovery(),
     onProgress: (done) => running.progress("seal", done, plan.archiveBytes),
     path,
   });
@@ -165,6 +170,7 @@ async function sealArchive(
     sealedBytes: sealed.sealedBytes,
     sha256: sealed.sha256Hex,
     wrappedDek: sealed.wrappedDek,
+    version,
     plainBytes: sealed.plainBytes,
     plainSha256: sealed.plainSha256Hex,
     files: plan.files,

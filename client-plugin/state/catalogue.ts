@@ -8,6 +8,8 @@ export interface CatalogueEntry {
   readonly orderId: string;
   readonly region: string;
   readonly sealedBytes: number;
+  /** Counts the contents under this name, from 1; authenticated in the sealed object. */
+  readonly version: number;
   /** SHA-256 of the sealed bytes: another content under this name is noticed. */
   readonly sha256: string;
   readonly plainSha256: string;
@@ -15,6 +17,18 @@ export interface CatalogueEntry {
   readonly source: string;
   readonly paidThrough: string;
   readonly storedMs: number;
+}
+
+/** What is known of a name, its end included. */
+export interface KnownContent {
+  readonly agentId: string;
+  readonly objectKey: string;
+  readonly version: number;
+  readonly sha256: string;
+  readonly sealedBytes: number;
+  readonly deleted: boolean;
+  /** When it was stored, learnt or deleted here; milliseconds since 1970. */
+  readonly atMs: number;
 }
 
 export interface HeldQuote {
@@ -33,18 +47,30 @@ export interface Catalogue {
   put(entry: CatalogueEntry): void;
   find(agentId: string, objectKey: string): CatalogueEntry | undefined;
   list(): CatalogueEntry[];
+  /** Also of a name that was deleted. */
+  known(agentId: string, objectKey: string): KnownContent | undefined;
+  allKnown(): KnownContent[];
+  /** What another machine of the owner's stored or deleted, as it was found. Never makes a name older than it is known. */
+  learn(content: KnownContent): void;
+  /** The name is free; its version is remembered. */
   remove(agentId: string, objectKey: string): void;
   keepQuote(quote: HeldQuote): void;
   quote(quoteId: string): HeldQuote | undefined;
 }
 
 export function openCatalogue(db: Database, wallet: Wallet): Catalogue {
+  const known = (agentId: string, objectKey: string) => {
+    const row = db.sql
+      .prepare("SELECT * FROM objects WHERE wallet = ? AND agent_id = ? AND object_key = ?")
+      .get(wallet, agentId, objectKey);
+    return row === undefined ? undefined : knownOf(row);
+  };
   return {
     put(entry) {
       db.sql
         .prepare(
           `INSERT OR REPLACE INTO objects (wallet, agent_id, object_key, object_id, order_id, region, sealed_bytes, sha256, plain_sha256,
-             source, paid_through, stored_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+             source, paid_through, stored_ms, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
         .run(
           wallet,
@@ -59,20 +85,39 @@ export function openCatalogue(db: Database, wallet: Wallet): Catalogue {
           entry.source,
           entry.paidThrough,
           entry.storedMs,
+          entry.version,
         );
     },
     find(agentId, objectKey) {
       const row = db.sql
-        .prepare("SELECT * FROM objects WHERE wallet = ? AND agent_id = ? AND object_key = ?")
+        .prepare("SELECT * FROM objects WHERE wallet = ? AND agent_id = ? AND object_key = ? AND deleted_ms IS NULL")
         .get(wallet, agentId, objectKey);
       return row === undefined ? undefined : entryOf(row);
     },
+    known,
+    allKnown: () =>
+      db.sql.prepare("SELECT * FROM objects WHERE wallet = ? ORDER BY agent_id, object_key").all(wallet).map(knownOf),
+    learn(content) {
+      const { agentId, objectKey, version, sha256, sealedBytes, deleted, atMs } = content;
+      if (version < (known(agentId, objectKey)?.version ?? 0)) return;
+      db.sql
+        .prepare(
+          `INSERT INTO objects (wallet, agent_id, object_key, object_id, order_id, region, sealed_bytes, sha256, plain_sha256, source,
+             paid_through, stored_ms, version, deleted_ms) VALUES (?, ?, ?, ?, '', '', ?, ?, '', '', '', ?, ?, ?)
+           ON CONFLICT DO UPDATE SET sealed_bytes = excluded.sealed_bytes, sha256 = excluded.sha256, stored_ms = excluded.stored_ms,
+             plain_sha256 = iif(sha256 = excluded.sha256, plain_sha256, ''), version = excluded.version, deleted_ms = excluded.deleted_ms`,
+        )
+        .run(wallet, agentId, objectKey, objectKey, sealedBytes, sha256, atMs, version, deleted ? atMs : null);
+    },
     list: () =>
-      db.sql.prepare("SELECT * FROM objects WHERE wallet = ? ORDER BY stored_ms DESC").all(wallet).map(entryOf),
+      db.sql
+        .prepare("SELECT * FROM objects WHERE wallet = ? AND deleted_ms IS NULL ORDER BY stored_ms DESC")
+        .all(wallet)
+        .map(entryOf),
     remove(agentId, objectKey) {
       db.sql
-        .prepare("DELETE FROM objects WHERE wallet = ? AND agent_id = ? AND object_key = ?")
-        .run(wallet, agentId, objectKey);
+        .prepare("UPDATE objects SET deleted_ms = ? WHERE wallet = ? AND agent_id = ? AND object_key = ?")
+        .run(Date.now(), wallet, agentId, objectKey);
     },
     keepQuote(quote) {
       db.sql
@@ -116,11 +161,25 @@ function entryOf(row: Record<string, unknown>): CatalogueEntry {
     orderId: String(row["order_id"]),
     region: String(row["region"]),
     sealedBytes: Number(row["sealed_bytes"]),
+    version: Number(row["version"]),
     sha256: String(row["sha256"]),
     plainSha256: String(row["plain_sha256"]),
     source: String(row["source"]),
     paidThrough: String(row["paid_through"]),
     storedMs: Number(row["stored_ms"]),
+  };
+}
+
+function knownOf(row: Record<string, unknown>): KnownContent {
+  const deletedMs = row["deleted_ms"];
+  return {
+    agentId: String(row["agent_id"]),
+    objectKey: String(row["object_key"]),
+    version: Number(row["version"]),
+    sha256: String(row["sha256"]),
+    sealedBytes: Number(row["sealed_bytes"]),
+    deleted: deletedMs !== null,
+    atMs: Number(deletedMs ?? row["stored_ms"]),
   };
 }
 

@@ -46,6 +46,9 @@ const MIGRATIONS = [
      source TEXT NOT NULL, paid_through TEXT NOT NULL, stored_ms INTEGER NOT NULL,
      PRIMARY KEY (wallet, agent_id, object_key)) STRICT;
    CREATE TABLE pins (name TEXT PRIMARY KEY, value TEXT NOT NULL, pinned_ms INTEGER NOT NULL) STRICT;`,
+  // Which content of a name it is; and names that were deleted, so that a later content under one counts on.
+  `ALTER TABLE objects ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+   ALTER TABLE objects ADD COLUMN deleted_ms INTEGER;`,
 ] as const;
 
 /** @throws KeyError `not_a_file`, `foreign_owner`; Fault `state_newer` */

@@ -124,7 +124,7 @@ describe("the earlier client's format", () => {
     const destination = join(dir, "archive.tar.gz");
     const source = pieces(change.source ?? object, change.size ?? 7);
     const wrappedDek = "wrappedDek" in change ? change.wrappedDek : old.wrappedDek;
-    const code = await refusal(openLegacyToFile({ source, wrappedDek, kek: change.kek ?? kek, destination }));
+    const code = await refusal(openLegacyToFile({ source, wrappedDek, keks: [change.kek ?? kek], destination }));
     return { code, dir, destination, left: readdirSync(dir) };
   };
 

@@ -5,11 +5,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CHUNK_BYTES } from "../../client-plugin/envelope/chunks.ts";
 import { readHeader } from "../../client-plugin/envelope/header.ts";
-import { kidOf, parseWrappedDek } from "../../client-plugin/envelope/kek.ts";
+import { kidOf, parseWrappedDek, wrappedDek } from "../../client-plugin/envelope/kek.ts";
 import { open, recover } from "../../client-plugin/envelope/open.ts";
 import { openRanged, type RangeSource } from "../../client-plugin/envelope/range.ts";
 import { ByteReader } from "../../client-plugin/envelope/reader.ts";
-import { rewrap } from "../../client-plugin/envelope/rewrap.ts";
+import { rewrap, rewrapDek, rewrapRecovered } from "../../client-plugin/envelope/rewrap.ts";
 import { collect, context, kek, patterned, pieces, recovery, refusal, sealed } from "./fixture.ts";
 
 const next = new Uint8Array(32).fill(9);
@@ -110,19 +110,59 @@ describe("a rotated key", () => {
     expect((await collect(recover({ source: pieces(copy), identity: recovery.identity }))).equals(plain)).toBe(true);
   });
 
-  test("of another object, another version, or none at all opens nothing", async () => {
+  test("of another object, or none at all, opens nothing: the object's own decides, and is refused where its key is not here", async () => {
     const [one, two] = [await sealed(patterned(10)), await sealed(patterned(10))];
     const ofTwo = await rewrap({ header: await headerOf(two), kekFor, context, kek: next });
-    const swapped = open({ source: pieces(one), kekFor, context, wrappedDek: ofTwo.wrappedDek });
-    expect(await refusal(collect(swapped))).toBe("bad_header_mac");
+    const onlyNew = (kid: string) => (kid === kidOf(next) ? next : undefined);
+    const foreign = ["", "AAAA", Buffer.from("-> X25519 a\nAAAA\n").toString("base64"), ofTwo.wrappedDek];
+    for (const wrappedDek of foreign) {
+      const read = (lookup: typeof kekFor) =>
+        collect(open({ source: pieces(one), kekFor: lookup, context, wrappedDek }));
+      expect((await read(kekFor)).equals(patterned(10))).toBe(true);
+      expect(await refusal(read(onlyNew))).toBe("unknown_kid");
+    }
     const later = { ...context, version: context.version + 1 };
     expect(await refusal(rewrap({ header: await headerOf(one), kekFor, context: later, kek: next }))).toBe(
       "wrong_key_or_context",
     );
-    for (const wrappedDek of ["", "AAAA", Buffer.from("-> X25519 a\nAAAA\n").toString("base64")])
-      expect(await refusal(collect(open({ source: pieces(one), kekFor, context, wrappedDek })))).toBe(
-        "bad_wrapped_key",
-      );
+    for (const wrappedDek of foreign.slice(0, 3)) expect(() => parseWrappedDek(wrappedDek)).toThrow("malformed");
     expect(parseWrappedDek(ofTwo.wrappedDek).args[0]).toBe(kidOf(next));
+  });
+
+  test("made without the object at hand opens it, and says which version it is", async () => {
+    const plain = patterned(100);
+    const object = await sealed(plain);
+    const own = wrappedDek(await headerOf(object));
+    const { version: _, ...anyVersion } = context;
+    const rotated = await rewrapDek({ wrappedDek: own, kekFor, context: anyVersion, kek: next });
+    expect(rotated.version).toBe(context.version);
+    const seen: number[] = [];
+    const onlyNew = (kid: string) => (kid === kidOf(next) ? next : undefined);
+    const read = open({
+      source: pieces(object),
+      kekFor: onlyNew,
+      context: anyVersion,
+      wrappedDek: rotated.wrappedDek,
+      onUnlocked: ({ version }) => seen.push(version),
+    });
+    expect((await collect(read)).equals(plain)).toBe(true);
+    expect(seen).toEqual([context.version]);
+    const other = { ...anyVersion, objectId: "notes/2025" };
+    expect(await refusal(rewrapDek({ wrappedDek: own, kekFor, context: other, kek: next }))).toBe(
+      "wrong_key_or_context",
+    );
+  });
+
+  test("made by the recovery identity opens it: the keys were lost, the words were not", async () => {
+    const plain = patterned(100);
+    const object = await sealed(plain, { recovery: await identityToRecipient(recovery.identity) });
+    const header = await headerOf(object);
+    const { version: _, ...anyVersion } = context;
+    const made = rewrapRecovered({ header, identity: recovery.identity, context: anyVersion, kek: next });
+    const onlyNew = (kid: string) => (kid === kidOf(next) ? next : undefined);
+    const read = open({ source: pieces(object), kekFor: onlyNew, context, wrappedDek: made.wrappedDek });
+    expect((await collect(read)).equals(plain)).toBe(true);
+    const stranger = () => rewrapRecovered({ header, identity: recovery.stranger, context: anyVersion, kek: next });
+    expect(stranger).toThrow("not sealed for this recovery key");
   });
 });

@@ -4,13 +4,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { CHUNK_BYTES, TAG_BYTES } from "../../client-plugin/envelope/chunks.ts";
 import { encodeHeader, readHeader } from "../../client-plugin/envelope/header.ts";
-import {
-  type KekLookup,
-  kidOf,
-  type SealContext,
-  unwrapWithKek,
-  wrapWithKek,
-} from "../../client-plugin/envelope/kek.ts";
+import { type KekLookup, kidOf, type SealContext, unlock, wrapWithKek } from "../../client-plugin/envelope/kek.ts";
 import { open, recover } from "../../client-plugin/envelope/open.ts";
 import { ByteReader } from "../../client-plugin/envelope/reader.ts";
 import { EnvelopeError } from "../../client-plugin/envelope/refusal.ts";
@@ -152,7 +146,7 @@ describe("exchanged", () => {
 
   test("a wrapped key of another object in this header, even under a right MAC", async () => {
     const header = await readHeader(new ByteReader(pieces(object)));
-    const fileKey = await unwrapWithKek(header, byKid, context);
+    const { fileKey } = await unlock(header, byKid, context);
     const foreign = wrapWithKek(fileKey, kek, new Uint8Array(12), { ...context, objectId: "other" });
     const bytes = Buffer.concat([encodeHeader([foreign], fileKey), object.subarray(BODY - 16)]);
     expect(await refusal(opening(bytes))).toBe("wrong_key_or_context");
@@ -160,7 +154,7 @@ describe("exchanged", () => {
 
   test("no KEK stanza, two of them, or one whose spelling differs", async () => {
     const header = await readHeader(new ByteReader(pieces(object)));
-    const fileKey = await unwrapWithKek(header, byKid, context);
+    const { fileKey } = await unlock(header, byKid, context);
     const [ours, x25519] = header.stanzas;
     if (ours === undefined || x25519 === undefined) throw new Error("the object has two stanzas");
     const under = (stanzas: (typeof ours)[]) =>
@@ -170,6 +164,13 @@ describe("exchanged", () => {
     expect(await under([x25519])).toBe("no_kek_stanza");
     expect(await under([ours, ours])).toBe("no_kek_stanza");
     expect(await under([{ ...ours, args: [...ours.args, "more"] }])).toBe("bad_header");
+    const [kid = "", nonce = ""] = ours.args;
+    // The version that the stanza names is authenticated, not believed; one that names none was sealed before versions were counted.
+    expect(await under([{ ...ours, args: [kid, nonce] }])).toBe("nothing was refused");
+    for (const version of ["000000004", "000000002"])
+      expect(await under([{ ...ours, args: [kid, nonce, version] }])).toBe("wrong_key_or_context");
+    for (const version of ["3", "0000000003", "000000000", "00000000x", "+00000003"])
+      expect(await under([{ ...ours, args: [kid, nonce, version] }])).toBe("bad_header");
     expect(await under([{ ...ours, args: ours.args.slice(0, 1) }])).toBe("bad_header");
     expect(await under([{ ...ours, body: ours.body.subarray(1) }])).toBe("bad_header");
     expect(await under([{ ...ours, args: ["../../../etc/abc", "AAAAAAAAAAAAAAAA"] }])).toBe("bad_header");

@@ -15,6 +15,7 @@ import { ByteReader } from "../../client-plugin/envelope/reader.ts";
 import { headerLength, seal, sealedLength, sealWith } from "../../client-plugin/envelope/seal.ts";
 import { collect, context, kek, patterned, pieces, recovery, refusal, scratch, sealed } from "./fixture.ts";
 import golden from "./vectors/sealed-golden.json" with { type: "json" };
+import unversioned from "./vectors/sealed-golden-unversioned.json" with { type: "json" };
 
 const kekFor = (kid: string) => (kid === kidOf(kek) ? kek : undefined);
 const opened = (bytes: Uint8Array, size?: number) => collect(open({ source: pieces(bytes, size), kekFor, context }));
@@ -80,8 +81,10 @@ describe("the wrapped key", () => {
   test("is the KEK stanza, small enough for S3 metadata, naming the kid and no key", async () => {
     const sealing = seal({ source: pieces(new Uint8Array(0)), kek, context, recovery: recipient });
     const stanza = Buffer.from(sealing.wrappedDek, "base64").toString("latin1");
-    expect(stanza).toMatch(new RegExp(`^-> mnemospark-kek ${kidOf(kek)} [A-Za-z0-9+/]{16}\n[A-Za-z0-9+/]{43}\n$`));
-    expect(sealing.wrappedDek).toHaveLength(128);
+    expect(stanza).toMatch(
+      new RegExp(`^-> mnemospark-kek ${kidOf(kek)} [A-Za-z0-9+/]{16} 000000003\n[A-Za-z0-9+/]{43}\n$`),
+    );
+    expect(sealing.wrappedDek).toHaveLength(144);
     expect(Buffer.from(sealing.header).includes(stanza)).toBe(true);
     expect(wrappedDek(await readHeader(new ByteReader(pieces(sealing.header))))).toBe(sealing.wrappedDek);
   });
@@ -150,6 +153,19 @@ describe("golden vectors", () => {
       expect((await opened(Buffer.from(vector.sealed, "base64"))).equals(plain)).toBe(true);
       expect((await recovered(Buffer.from(vector.sealed, "base64"))).equals(plain)).toBe(true);
     }
+  });
+
+  const before = unversioned.vectors.flatMap(({ plainBytes, sealed }) => (sealed ? [{ plainBytes, sealed }] : []));
+  test.each(before)("$plainBytes bytes sealed before the stanza named its version open", async (vector) => {
+    const object = Buffer.from(vector.sealed, "base64");
+    const plain = patterned(vector.plainBytes);
+    expect((await opened(object)).equals(plain)).toBe(true);
+    expect((await recovered(object)).equals(plain)).toBe(true);
+    const { version: _, ...named } = context;
+    // Without a version from anywhere it is the first, and this one was sealed as the third.
+    expect(await refusal(collect(open({ source: pieces(object), kekFor, context: named })))).toBe(
+      "wrong_key_or_context",
+    );
   });
 });
 

@@ -8,8 +8,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { packArchive, planArchive } from "../../../client-plugin/archive/pack.ts";
 import type { Core } from "../../../client-plugin/core.ts";
 import { CHUNK_BYTES, TAG_BYTES } from "../../../client-plugin/envelope/chunks.ts";
+import { readHeader } from "../../../client-plugin/envelope/header.ts";
+import { wrappedDek } from "../../../client-plugin/envelope/kek.ts";
+import { ByteReader } from "../../../client-plugin/envelope/reader.ts";
 import { headerLength, seal } from "../../../client-plugin/envelope/seal.ts";
-import { collect, patterned, scratch } from "../fixture.ts";
+import { collect, patterned, pieces, scratch } from "../fixture.ts";
 import { type Asked, type Service, startService } from "../service.ts";
 import { newClient } from "./client.ts";
 import { attack, sentenceOf } from "./table.ts";
@@ -70,22 +73,22 @@ function sha256Of(bytes: Uint8Array): string {
 }
 
 /** Two chunks and a bit, sealed under a name by this machine's own key. */
-async function sealedAs(name: string): Promise<Buffer> {
+async function sealedAs(name: string, version = 1, by = core): Promise<Buffer> {
   const path = join(room, "notes.bin");
   await writeFile(path, patterned(2 * CHUNK_BYTES + 100));
-  const session = await core.session();
+  const session = await by.session();
   const { kek } = await session.keys.current();
   const source = packArchive(await planArchive(path));
-  return collect(seal({ source, kek, context: session.context("main", name) }).bytes);
+  return collect(seal({ source, kek, context: { ...session.context("main", name), version } }).bytes);
 }
 
 let serial = 0;
 
 /** Fetches what is offered; the sentence, after making sure that nothing appeared beside the destination. */
-async function fetched(offer: typeof offered): Promise<string> {
+async function fetched(offer: typeof offered, objectKey = "notes"): Promise<string> {
   offered = offer;
   const place = join(room, `place-${serial++}`);
-  const said = await sentenceOf(core.fetch({ objectKey: "notes", destination: join(place, "notes") }));
+  const said = await sentenceOf(core.fetch({ objectKey, destination: join(place, "notes") }));
   expect(await readdir(place).catch(() => [])).toEqual([]);
   const left = await readdir(join(core.settings.home, "operations"), { recursive: true, withFileTypes: true });
   expect(left.filter((entry) => entry.isFile())).toEqual([]);
@@ -107,8 +110,8 @@ function exchanged(at: number): Promise<string> {
 }
 
 test("what was stored is what comes back", async () => {
-  offered = { bytes: object };
-  const done = await core.fetch({ objectKey: "notes", destination: join(room, "whole") });
+  offered = { bytes: await sealedAs("first") };
+  const done = await core.fetch({ objectKey: "first", destination: join(room, "whole") });
   expect(done).toMatchObject({ path: join(room, "whole"), contentBytes: 2 * CHUNK_BYTES + 100 });
 });
 
@@ -143,7 +146,7 @@ describe("another shape, under a hash that fits it", () => {
     const kek = (await (await other.session()).keys.current()).kek;
     other.close();
     const source = packArchive(await planArchive(join(room, "notes.bin")));
-    const context = (await core.session()).context("main", "notes");
+    const context = { ...(await core.session()).context("main", "notes"), version: 1 };
     return fetched({ bytes: await collect(seal({ source, kek, context }).bytes) });
   });
   attack("Plain bytes instead of sealed ones", () => fetched({ bytes: Buffer.from(patterned(1000)) }));
@@ -158,25 +161,57 @@ describe("other bytes than the service says", () => {
   attack("More or fewer bytes than announced", () => fetched({ bytes: object, sizeBytes: object.length + 1 }));
 });
 
-describe("other content than this machine stored", () => {
-  const remember = (sha256: string) => async () => {
-    const { catalogue } = await core.session();
-    const named = { agentId: "main", objectKey: "notes", orderId: "o", region: "us-east-1" };
+describe("other content than this machine knows", () => {
+  /** As if it had been stored here. */
+  const remember = async (objectKey: string, version: number, sha256: string) => {
+    const named = { agentId: "main", objectKey, orderId: "o", region: "us-east-1", version, sha256 };
     const facts = { sealedBytes: object.length, plainSha256: "", source: "", paidThrough: "", storedMs: 0 };
-    catalogue.put({ ...named, ...facts, sha256 });
+    (await core.session()).catalogue.put({ ...named, ...facts });
   };
+  const wrappedOf = async (bytes: Buffer) => wrappedDek(await readHeader(new ByteReader(pieces(bytes))));
+
   attack("Rolled back: older bytes of the same name", async () => {
-    const older = object;
-    await remember(sha256Of(await sealedAs("notes")))();
-    const said = await fetched({ bytes: older });
-    (await core.session()).catalogue.remove("main", "notes");
-    return said;
+    await remember("back", 2, "2".repeat(64));
+    const bytes = await sealedAs("back");
+    expect(await fetched({ bytes }, "back")).toContain("offers other content for back");
+    // Its own wrapped key says so before a byte is fetched; that of the newer content beside the older bytes does not help.
+    expect(await fetched({ bytes, wrappedDek: await wrappedOf(await sealedAs("back", 3)) }, "back")).toMatch(
+      /version \d .*: it was rolled back/,
+    );
+    return fetched({ bytes, wrappedDek: await wrappedOf(bytes) }, "back");
+  });
+  attack("Brought back: what this machine deleted", async () => {
+    const bytes = await sealedAs("gone");
+    await remember("gone", 1, sha256Of(bytes));
+    (await core.session()).catalogue.remove("main", "gone");
+    return fetched({ bytes, wrappedDek: await wrappedOf(bytes) }, "gone");
+  });
+  attack("Other content of the same version", async () => {
+    await remember("twin", 1, "2".repeat(64));
+    const bytes = await sealedAs("twin");
+    return fetched({ bytes, wrappedDek: await wrappedOf(bytes) }, "twin");
   });
   attack("An old-format object in a new one's place", async () => {
     const bytes = Buffer.from(patterned(1000));
-    await remember(sha256Of(bytes))();
-    const said = await fetched({ bytes, wrappedDek: Buffer.from(patterned(60)).toString("base64") });
-    (await core.session()).catalogue.remove("main", "notes");
-    return said;
+    await remember("notes", 1, sha256Of(bytes));
+    return fetched({ bytes, wrappedDek: Buffer.from(patterned(60)).toString("base64") });
+  });
+
+  test("newer content from another machine of the owner's is taken, and is what is known then", async () => {
+    await remember("shared", 2, "2".repeat(64));
+    const third = await sealedAs("shared", 3);
+    offered = { bytes: third, wrappedDek: await wrappedOf(third) };
+    await core.fetch({ objectKey: "shared", destination: join(room, "third") });
+    const second = await sealedAs("shared", 2);
+    expect(await fetched({ bytes: second, wrappedDek: await wrappedOf(second) }, "shared")).toMatch(
+      /version \d .*: it was rolled back/,
+    );
+    // Whoever insists may have it; what is known stays what it is.
+    offered = { bytes: second, wrappedDek: await wrappedOf(second) };
+    await core.fetch({ objectKey: "shared", destination: join(room, "second"), acceptChanged: true });
+    expect((await core.session()).catalogue.known("main", "shared")).toMatchObject({
+      version: 3,
+      sha256: sha256Of(third),
+    });
   });
 });

@@ -3,7 +3,7 @@
  * only after their tag has verified; that none is missing is proven by the last, so a consumer keeps nothing until the stream has ended.
  */
 import { Decrypter } from "age-encryption";
-import type { SealContext } from "#contract/sealing";
+import type { OpenContext } from "#contract/sealing";
 import { Unopened } from "./fault.ts";
 import { kekIdentity } from "./kek.ts";
 import type { Key } from "./key.ts";
@@ -13,7 +13,7 @@ export async function openAge(
   sealed: ReadableStream<Uint8Array>,
   key: Key,
   wrappedDek: string,
-  context: SealContext,
+  context: OpenContext,
 ): Promise<ReadableStream<Uint8Array>> {
   const decrypter = new Decrypter();
   try {

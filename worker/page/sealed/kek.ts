@@ -1,29 +1,37 @@
 /**
- * Opens the wrapped key that the object's record holds, `-> mnemospark-kek <kid> <nonce>`, by WebCrypto. The record's and not the
+ * Opens the wrapped key that the object's record holds, `-> mnemospark-kek <kid> <nonce> <version>`, by WebCrypto. The record's and not the
  * header's own: after a rotation of keys it is the one in force. The context (chain, wallet, object, version) is authenticated with
  * it, so a wrapped key moved to another object opens nothing; and the header's MAC then proves that it is this object's.
  */
 import type { Identity } from "age-encryption";
 import { base64ToBytes } from "#contract/base64";
 import { bytesToUtf8 } from "#contract/bytes";
-import { contextDigest, isKid, KEK_NONCE_BYTES, KEK_STANZA, KEK_TAG_BYTES, type SealContext } from "#contract/sealing";
+import {
+  contextDigest,
+  decodeVersion,
+  isKid,
+  KEK_NONCE_BYTES,
+  KEK_STANZA,
+  KEK_TAG_BYTES,
+  type OpenContext,
+} from "#contract/sealing";
 import { Unopened } from "./fault.ts";
 import type { Key } from "./key.ts";
 
 const FILE_KEY_BYTES = 16;
-const STANZA = new RegExp(`^-> ${KEK_STANZA} (\\S+) (\\S+)\\n(\\S+)\\n$`);
+const STANZA = new RegExp(`^-> ${KEK_STANZA} (\\S+) (\\S+)(?: (\\S+))?\\n(\\S+)\\n$`);
 
-export function kekIdentity(key: Key & { kind: "kek" }, wrappedDek: string, context: SealContext): Identity {
+export function kekIdentity(key: Key & { kind: "kek" }, wrappedDek: string, context: OpenContext): Identity {
   return {
     unwrapFileKey: async () => {
       const stanza = stanzaOf(wrappedDek);
       if (!stanza) throw new Unopened("The object’s wrapped key is malformed.");
-      const { kid, nonce, body } = stanza;
+      const { kid, nonce, body, version } = stanza;
       if (kid !== key.kid)
         throw new Unopened(
           `This object is sealed under key ${kid}; the key you gave is ${key.kid}. Nothing was opened.`,
         );
-      return decrypt(key.aes, nonce, body, contextDigest(context));
+      return decrypt(key.aes, nonce, body, contextDigest({ ...context, version }));
     },
   };
 }
@@ -39,14 +47,15 @@ async function decrypt(aes: CryptoKey, iv: Uint8Array, body: Uint8Array, context
 }
 
 /** Base64 of the stanza as a header spells it: two lines, each with its newline. */
-function stanzaOf(wrappedDek: string): { kid: string; nonce: Uint8Array; body: Uint8Array } | undefined {
+function stanzaOf(wrappedDek: string) {
   const spelled = bytesToUtf8(base64ToBytes(wrappedDek) ?? new Uint8Array()) ?? "";
-  const [, kid = "", encodedNonce = "", encodedBody = ""] = STANZA.exec(spelled) ?? [];
+  const [, kid = "", encodedNonce = "", encodedVersion, encodedBody = ""] = STANZA.exec(spelled) ?? [];
+  const named = decodeVersion(encodedVersion === undefined ? [] : [encodedVersion]);
   const nonce = unpadded(encodedNonce);
   const body = unpadded(encodedBody);
-  if (!isKid(kid) || nonce?.length !== KEK_NONCE_BYTES || body?.length !== FILE_KEY_BYTES + KEK_TAG_BYTES)
+  if (!named || !isKid(kid) || nonce?.length !== KEK_NONCE_BYTES || body?.length !== FILE_KEY_BYTES + KEK_TAG_BYTES)
     return undefined;
-  return { kid, nonce, body };
+  return { kid, nonce, body, version: named.version ?? 1 };
 }
 
 /** age writes base64 without padding. */
