@@ -15,8 +15,17 @@ import {
   UploadReply,
   type UploadRequest,
 } from "#contract/api";
+import { BillingReply, EventsReply } from "#contract/billing";
 import { BrowserCodeReply, type BrowserCodeRequest, BrowserRevokeReply } from "#contract/browser";
 import { bytesToHex, sha256Hex, utf8ToBytes } from "#contract/bytes";
+import {
+  type MandateAddRequest,
+  type MandateListRequest,
+  type MandateRevokeRequest,
+  MandatesReply,
+  MandateTermsReply,
+  type MandateTermsRequest,
+} from "#contract/mandates";
 import {
   DeleteReply,
   type DeleteRequest,
@@ -30,6 +39,7 @@ import {
 } from "#contract/objects";
 import { encodeProof, normalisePath, PROOF_HEADER, proofTypedData } from "#contract/proof";
 import { PaymentReply, PendingReply, SettleReply, type SettleRequest } from "#contract/settling";
+import { StatementReply, StatementSettled } from "#contract/statements";
 import { PartsReply, type PartsRequest } from "#contract/upload";
 import { parseWallet, type Wallet } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
@@ -159,6 +169,38 @@ export class Api {
   /** The object's key under another key of the wallet's; its bytes stay. */
   rewrap(request: In<typeof RewrapRequest>, send: Send = {}): Promise<RewrapReply> {
     return this.#post("/storage/rewrap", request, RewrapReply, send);
+  }
+
+  /** The next 30 days of all that is due within 30 days, at a frozen price. */
+  statement(send: Send = {}): Promise<StatementReply> {
+    return this.#post("/billing/statement", {}, StatementReply, send);
+  }
+  settleStatement(statementId: string, send: Send): Promise<StatementSettled> {
+    return this.#post("/payment/settle", { statement_id: statementId }, StatementSettled, send);
+  }
+  mandateTerms(request: In<typeof MandateTermsRequest>, send: Send = {}): Promise<MandateTermsReply> {
+    return this.#post("/mandates/terms", request, MandateTermsReply, send);
+  }
+  addMandates(request: In<typeof MandateAddRequest>, send: Send = {}): Promise<MandatesReply> {
+    return this.#post("/mandates/add", request, MandatesReply, send);
+  }
+  mandates(request: In<typeof MandateListRequest> = {}, send: Send = {}): Promise<MandatesReply> {
+    return this.#post("/mandates/ls", request, MandatesReply, send);
+  }
+  revokeMandates(request: In<typeof MandateRevokeRequest>, send: Send = {}): Promise<MandatesReply> {
+    return this.#post("/mandates/revoke", request, MandatesReply, send);
+  }
+  /** What is due when, what was paid, credit. Soonest due first, newest payment first; page by page. */
+  billing(page: { dueAfter?: string; max?: number } = {}, send: Send = {}): Promise<BillingReply> {
+    const query = new URLSearchParams({
+      ...(page.dueAfter === undefined ? {} : { due_after: page.dueAfter }),
+      ...(page.max === undefined ? {} : { max: String(page.max) }),
+    });
+    return this.#send("GET", `/billing?${query}`, undefined, BillingReply, send);
+  }
+  /** What happened to this wallet's objects and payments after event number `after`. */
+  events(after: number, send: Send = {}): Promise<EventsReply> {
+    return this.#send("GET", `/events?after=${after}`, undefined, EventsReply, send);
   }
 
   /** A one-use link to the browser view of what this wallet stored. */

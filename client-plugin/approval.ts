@@ -104,7 +104,7 @@ async function askToPay(
   const payee = session.payees()[0];
   if (payee === undefined) throw new Error("invariant: a service that was met has a payee");
   const nowMs = Date.now();
-  const verdict = judgeSpend({ amount, payee }, core.settings.caps, session.spending.spent(nowMs), session.payees());
+  const verdict = judgeSpend({ amount, payee }, core.settings.caps, session.spending.crowded(nowMs), session.payees());
   if (verdict.ok) return params === undefined ? undefined : { params };
   if (!verdict.approvable) return { block: true, blockReason: verdict.message };
   return {

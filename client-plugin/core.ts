@@ -8,6 +8,7 @@ import { basename, join, resolve } from "node:path";
 import type { HealthReply, PriceReply } from "#contract/api";
 import type { ListedObject, StatReply } from "#contract/objects";
 import { objectKeyFault } from "#contract/wallet";
+import { intendMandates, runMandate, runStatements, type StoredAhead, withMandates } from "./ahead.ts";
 import { planArchive } from "./archive/pack.ts";
 import { openChainView } from "./chain.ts";
 import type { Settings } from "./config.ts";
@@ -41,6 +42,8 @@ export interface StoreAsk extends RunOptions {
   /** Stop when sealed, or when priced; the next call goes on. */
   readonly until?: "seal" | "price" | undefined;
   readonly approve?: StoreWork["approve"];
+  /** So many renewals are signed beforehand when it is stored, each at most at the price of this period. */
+  readonly periods?: number | undefined;
 }
 
 export interface FetchAsk extends RunOptions {
@@ -167,7 +170,7 @@ export class Core {
     const plan = await planArchive(path);
     const sealedBytes = sealedLength(plan.archiveBytes, headerLength((await session.recovery()) !== undefined));
     const price = await session.price({
-      ...this.#name(ask),
+      ...this.nameOf(ask),
       sizeBytes: sealedBytes,
       region: this.#region(ask.region),
       path,
@@ -179,7 +182,7 @@ export class Core {
   /** The operation that a store is, not yet run: new, or the open one under this name. */
   async beginStore(ask: StoreAsk): Promise<Operation> {
     const session = await this.session();
-    const { objectKey, agentId } = this.#name(ask);
+    const { objectKey, agentId } = this.nameOf(ask);
     const path = resolve(ask.path);
     const facts: Record<string, unknown> = {
       until: ask.until ?? null,
@@ -206,22 +209,26 @@ export class Core {
     // The newest call says how far to go and what may be paid.
     if (!operation.running) this.operations.step(operation.id, operation.step, facts);
     if (ask.quoteId !== undefined) session.spending.moveApproval(ask.quoteId, purchaseOf(operation));
+    if (ask.periods !== undefined) await intendMandates(this, operation, ask.periods);
     return this.operations.find(operation.id) ?? operation;
   }
 
-  async store(ask: StoreAsk): Promise<Stored> {
+  async store(ask: StoreAsk): Promise<StoredAhead> {
     return this.#runStore(await this.beginStore(ask), ask);
   }
 
-  async #runStore(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Stored> {
-    if (operation.state === "done") return operation.result as Stored;
+  async #runStore(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<StoredAhead> {
     const session = await this.session();
-    return this.#run(operation, ask, (running) => runStore({ session, operation, running, approve: ask.approve }));
+    const stored =
+      operation.state === "done"
+        ? (operation.result as Stored)
+        : await this.run(operation, ask, (running) => runStore({ session, operation, running, approve: ask.approve }));
+    return stored.state === "stored" ? withMandates(this, stored, ask) : stored;
   }
 
   async beginFetch(ask: FetchAsk): Promise<Operation> {
     const session = await this.session();
-    const { objectKey, agentId } = this.#name(ask);
+    const { objectKey, agentId } = this.nameOf(ask);
     const facts = {
       destination: resolve(ask.destination ?? join(this.settings.downloads, objectKey)),
       overwrite: ask.overwrite ?? false,
@@ -248,26 +255,26 @@ export class Core {
   async #runFetch(operation: Operation, ask: RunOptions): Promise<Fetched> {
     if (operation.state === "done") return operation.result as Fetched;
     const session = await this.session();
-    return this.#run(operation, ask, (running) => runFetch({ session, operation, running }));
+    return this.run(operation, ask, (running) => runFetch({ session, operation, running }));
   }
 
   async remove(ask: NameAsk): Promise<Deleted> {
     const session = await this.session();
-    const named = this.#name(ask);
+    const named = this.nameOf(ask);
     const { operation } = this.operations.begin({
       kind: "delete",
       wallet: session.wallet.address,
       ...named,
       facts: {},
     });
-    return this.#run(operation, ask, (running) => runDelete({ session, operation, running }));
+    return this.run(operation, ask, (running) => runDelete({ session, operation, running }));
   }
 
   async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount">): Promise<Operation> {
     const wallet = (await this.session()).wallet.address;
     // The price is asked anew: an attempt of yesterday must not hold to yesterday's.
     const facts = { amount: null, maxAmount: ask.maxAmount?.toString() ?? null };
-    const { operation } = this.operations.begin({ kind: "renew", wallet, ...this.#name(ask), facts });
+    const { operation } = this.operations.begin({ kind: "renew", wallet, ...this.nameOf(ask), facts });
     if (!operation.running) this.operations.step(operation.id, operation.step, facts);
     return this.operations.find(operation.id) ?? operation;
   }
@@ -278,7 +285,7 @@ export class Core {
 
   async #runRenew(operation: Operation, ask: RunOptions & Pick<StoreAsk, "approve">): Promise<Renewed> {
     const session = await this.session();
-    return this.#run(operation, ask, (running) => runRenew({ session, operation, running }, ask.approve));
+    return this.run(operation, ask, (running) => runRenew({ session, operation, running }, ask.approve));
   }
 
   /** Everything stored, page after page. `agentId` `*` means all agents. */
@@ -299,7 +306,7 @@ export class Core {
   }
 
   async stat(ask: NameAsk): Promise<StatReply> {
-    const { objectKey, agentId } = this.#name(ask);
+    const { objectKey, agentId } = this.nameOf(ask);
     return (await this.session()).api.stat({ object_key: objectKey, agent_id: agentId });
   }
 
@@ -325,7 +332,8 @@ export class Core {
       if (this.operations.find(id)?.state !== "open") await rm(join(room, id), { recursive: true, force: true });
   }
 
-  async #run<T>(operation: Operation, options: RunOptions, work: Parameters<typeof runOperation<T>>[3]): Promise<T> {
+  /** Work on an operation under its lease; whatever happens, its end is in the journal. */
+  async run<T>(operation: Operation, options: RunOptions, work: Parameters<typeof runOperation<T>>[3]): Promise<T> {
     await this.#refuseOthers(operation);
     try {
       return await runOperation(this.operations, operation, options, work);
@@ -352,10 +360,13 @@ export class Core {
     if (kind === "store") return this.#runStore(operation, options);
     if (kind === "fetch") return this.#runFetch(operation, options);
     if (kind === "renew") return this.#runRenew(operation, options);
+    if (kind === "statement") return runStatements(this, operation, options);
+    if (kind === "mandate") return runMandate(this, operation, options);
     return this.remove({ ...options, objectKey, agentId });
   }
 
-  #name(ask: { path?: string; objectKey?: string | undefined; agentId?: string | undefined }) {
+  /** @throws Fault `bad_name` */
+  nameOf(ask: { path?: string; objectKey?: string | undefined; agentId?: string | undefined }) {
     const objectKey = ask.objectKey ?? basename(resolve(ask.path ?? ""));
     const fault = objectKeyFault(objectKey);
     if (fault) throw new Fault("bad_name", `${JSON.stringify(objectKey)} cannot be an object's name: it ${fault}.`);

@@ -4,6 +4,8 @@ import type { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import { loadKek } from "./keys.ts";
 import { probeProxy } from "./proxy/client.ts";
+import { renewalsOn } from "./renewals.ts";
+import { standingWarning } from "./warning.ts";
 
 export interface Finding {
   readonly level: "ok" | "warning" | "error";
@@ -74,6 +76,18 @@ export async function diagnose(core: Core): Promise<Finding[]> {
       next: "Set proxyPort (MNEMOSPARK_PROXY_PORT) to a free port.",
     };
   });
+  if (wallet)
+    await check(async () => {
+      if (!renewalsOn(core))
+        return {
+          level: "warning",
+          what: "Renewals are off: what is not renewed by hand is deleted two days after its paid time.",
+          next: "mnemospark renewals on",
+        };
+      const standing = await standingWarning(core);
+      if (standing === undefined) return ok("Nothing waits in vain to be renewed.");
+      return { level: "error", what: standing.message, next: standing.next };
+    });
   const stuck = core.operations
     .list({ openOnly: true, limit: 50 })
     .filter((each) => !each.running && each.facts["until"] === undefined);

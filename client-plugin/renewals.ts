@@ -1,20 +1,37 @@
 /**
- * Renewing by itself: from three days before an object's paid time ends, once a day, under the caps like everything else. No
- * model turn, no other program's cron; when the machine slept through it, the next look catches up. What fails is said, and tried
- * again the next day: two more days pass before the service deletes anything.
+ * Renewing by itself: from three days before an object's paid time ends the wallet's statement is paid, everything that is due within
+ * 30 days by one payment, under the caps like everything else. No model turn, no other program's cron; when the machine slept through
+ * it, the next look catches up. What fails is said, and stands in every status until it is made good: two more days pass before the
+ * service deletes anything.
  */
 import { randomInt } from "node:crypto";
+import { payStatement, type StatementAsk } from "./ahead.ts";
 import type { Core } from "./core.ts";
-import { explain, type FaultFacts } from "./faults.ts";
+import { explain } from "./faults.ts";
+import { newNotices } from "./notices.ts";
+import type { DueLine, PaidStatement, StatementFacts } from "./operations/statement.ts";
+import { clearWarning, type RenewalWarning, raiseWarning } from "./warning.ts";
 
 const HOUR_MS = 3_600_000;
-const LEAD_MS = 3 * 24 * HOUR_MS;
-/** Less than a day, so that "daily" does not wander off behind a machine that wakes at fixed hours. */
-const BETWEEN_MS = 20 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** From day 27 of 30. */
+const LEAD_MS = 3 * DAY_MS;
+/** What one payment for all could not do is tried one by one; so many refusals in a row and the rest would be refused too. */
+const REFUSALS_MAX = 3;
+const SHORT: readonly string[] = ["above_cap", "insufficient_balance"];
+
+export interface RenewedObject {
+  readonly name: string;
+  readonly agentId: string;
+  readonly amount: string;
+  readonly transId: string;
+  readonly paidThrough: string | undefined;
+}
 
 export interface RenewalRound {
-  readonly renewed: readonly { readonly name: string; readonly amount: string; readonly paidThrough: string }[];
-  readonly failed: readonly { readonly name: string; readonly fault: FaultFacts }[];
+  readonly statements: readonly PaidStatement[];
+  readonly renewed: readonly RenewedObject[];
+  readonly warning: RenewalWarning | undefined;
 }
 
 export function renewalsOn(core: Core): boolean {
@@ -25,52 +42,131 @@ export function switchRenewals(core: Core, on: boolean): void {
   core.pins.replace("renewals", on ? "on" : "off");
 }
 
-/** Everything that ends within three days, of every agent. */
+/** Pays for what ends within three days, of every agent, and with it for all that ends within 30. */
 export async function renewDue(core: Core, nowMs: number, signal?: AbortSignal): Promise<RenewalRound> {
-  const renewed: RenewalRound["renewed"][number][] = [];
-  const failed: RenewalRound["failed"][number][] = [];
-  for (const { key, agent_id, state, paid_through } of await core.list({ agentId: "*" })) {
-    if (state !== "stored" || Date.parse(paid_through) - nowMs > LEAD_MS) continue;
+  const endsBefore = new Date(nowMs + LEAD_MS).toISOString();
+  let renewed: RenewedObject[] = [];
+  try {
+    if ((await isOpen(core)) || (await endsSoon(core, endsBefore, signal))) {
+      const { statements } = await payStatement(core, { endsBefore, signal });
+      renewed = renewedBy(statements);
+      clearWarning(core);
+      return { statements, renewed, warning: undefined };
+    }
+    clearWarning(core);
+    return { statements: [], renewed, warning: undefined };
+  } catch (error) {
     signal?.throwIfAborted();
+    const fault = explain(error);
+    const ending = (await lastStatement(core)).filter(({ from }) => from <= endsBefore);
+    if (SHORT.includes(fault.code)) renewed = await renewSingly(core, ending, signal);
+    const left = ending.filter(
+      ({ agentId, objectKey }) => !renewed.some((each) => each.name === objectKey && each.agentId === agentId),
+    );
+    if (left.length === 0 && renewed.length > 0) {
+      clearWarning(core);
+      return { statements: [], renewed, warning: undefined };
+    }
+    return { statements: [], renewed, warning: await raiseWarning(core, fault, left, nowMs) };
+  }
+}
+
+/** The owner's word: pays the statement now, whatever it has. What stops it is kept as a warning too. */
+export async function payNow(core: Core, ask: Omit<StatementAsk, "endsBefore">): Promise<readonly PaidStatement[]> {
+  try {
+    const { statements } = await payStatement(core, ask);
+    clearWarning(core);
+    return statements;
+  } catch (error) {
+    const fault = explain(error);
+    if (SHORT.includes(fault.code)) await raiseWarning(core, fault, await lastStatement(core), Date.now());
+    throw error;
+  }
+}
+
+export function renewedBy(statements: readonly PaidStatement[]): RenewedObject[] {
+  return statements.flatMap(({ transId, lines }) =>
+    lines.flatMap(({ objectKey, agentId, amount, paidThrough, state }) =>
+      state === "granted" ? [{ name: objectKey, agentId, amount, transId, paidThrough }] : [],
+    ),
+  );
+}
+
+/** Begun before, and nobody knows how it ended. */
+async function isOpen(core: Core): Promise<boolean> {
+  const { address } = (await core.session()).wallet;
+  const open = core.operations.list({ openOnly: true, limit: 1_000 });
+  return open.some(({ kind, wallet }) => kind === "statement" && wallet === address);
+}
+
+async function endsSoon(core: Core, endsBefore: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const { api } = await core.session();
+  for (let dueAfter: string | undefined; ; ) {
+    const page = await api.billing(dueAfter === undefined ? {} : { dueAfter }, { ...(signal && { signal }) });
+    const ending = page.due.filter(({ paid_through }) => paid_through <= endsBefore);
+    if (ending.some(({ state }) => state === "stored")) return true;
+    if (ending.length < page.due.length || page.due_after === null) return false;
+    dueAfter = page.due_after;
+  }
+}
+
+/** Of the statement that could not be paid. */
+async function lastStatement(core: Core): Promise<readonly DueLine[]> {
+  const { address } = (await core.session()).wallet;
+  const last = core.operations
+    .list({ limit: 50 })
+    .find(({ kind, wallet }) => kind === "statement" && wallet === address);
+  return (last?.facts as StatementFacts | undefined)?.statement?.lines ?? [];
+}
+
+/** What ends first is kept first, as far as funds and caps allow: each by a payment of its own. */
+async function renewSingly(
+  core: Core,
+  ending: readonly DueLine[],
+  signal: AbortSignal | undefined,
+): Promise<RenewedObject[]> {
+  const renewed: RenewedObject[] = [];
+  let refusals = 0;
+  for (const { objectKey, agentId } of [...ending].sort((a, b) => a.from.localeCompare(b.from))) {
+    signal?.throwIfAborted();
+    if (refusals >= REFUSALS_MAX) break;
     try {
-      const { amount, paidThrough, already } = await core.renew({ objectKey: key, agentId: agent_id, signal });
-      if (!already) renewed.push({ name: key, amount, paidThrough });
-    } catch (error) {
-      failed.push({ name: key, fault: explain(error) });
+      const { amount, transId, paidThrough } = await core.renew({ objectKey, agentId, signal });
+      renewed.push({ name: objectKey, agentId, amount, transId, paidThrough });
+      refusals = 0;
+    } catch {
+      refusals += 1;
     }
   }
-  return { renewed, failed };
+  return renewed;
 }
 
-/** Renewals that failed last, and were not made good since. */
-export function failedRenewals(core: Core): { name: string; fault: FaultFacts }[] {
-  const last = new Map<string, FaultFacts | undefined>();
-  for (const { kind, agentId, objectKey, fault } of core.operations.list({ limit: 500 })) {
-    const name = `${agentId}/${objectKey}`;
-    if (kind === "renew" && !last.has(name)) last.set(name, fault);
-  }
-  return [...last].flatMap(([name, fault]) => (fault === undefined ? [] : [{ name, fault }]));
+/** When to look again: daily, wandering, so that not all machines come in one hour; after a failure in about an hour. */
+export function nextLookMs(nowMs: number, failed: boolean): number {
+  return nowMs + (failed ? HOUR_MS + randomInt(HOUR_MS / 2) : 20 * HOUR_MS + randomInt(4 * HOUR_MS));
 }
 
-/** Looks every hour whether a day has passed. @returns how to stop it. */
+/** Looks every hour what is to be told and whether it is time to renew. @returns how to stop it. */
 export function keepRenewed(core: Core, tell: (sentence: string) => void): () => void {
   const stop = new AbortController();
   const look = async () => {
-    if (!renewalsOn(core) || (await core.findWallet()) === undefined) return;
-    const last = Number(core.pins.read("renewals looked") ?? 0);
+    const wallet = await core.findWallet();
+    if (wallet === undefined) return;
+    for (const sentence of await newNotices(core, "log")) tell(sentence);
+    const nextPin = `renewals next ${wallet.address}`;
     const nowMs = Date.now();
-    if (nowMs - last < BETWEEN_MS) return;
-    core.pins.replace("renewals looked", String(nowMs));
-    const { renewed, failed } = await renewDue(core, nowMs, stop.signal);
+    if (nowMs < Number(core.pins.read(nextPin) ?? 0)) return;
+    // Written before: whoever dies in it comes back in an hour, and another load of this plugin does not do the same now.
+    core.pins.replace(nextPin, String(nextLookMs(nowMs, true)));
+    if (!renewalsOn(core)) return void core.pins.replace(nextPin, String(nextLookMs(nowMs, false)));
+    const { renewed, warning } = await renewDue(core, nowMs, stop.signal);
     for (const { name, paidThrough } of renewed) tell(`${name} was renewed; it is kept until ${paidThrough}.`);
-    for (const { name, fault } of failed) tell(`${name} could not be renewed: ${fault.message} ${fault.next}`);
+    if (warning === undefined) core.pins.replace(nextPin, String(nextLookMs(nowMs, false)));
+    else if (isNews(core, warning, nowMs)) tell(warning.message);
   };
   const guarded = () =>
     void look().catch((error: unknown) => {
-      if (stop.signal.aborted) return;
-      // Not looked: the service may be back in an hour.
-      core.pins.replace("renewals looked", "0");
-      tell(`Renewals could not be looked at: ${explain(error).message}`);
+      if (!stop.signal.aborted) tell(`Renewals could not be looked at: ${explain(error).message}`);
     });
   // Not all machines of the world at the stroke of one minute.
   const first = setTimeout(guarded, randomInt(5_000, 120_000));
@@ -82,4 +178,13 @@ export function keepRenewed(core: Core, tell: (sentence: string) => void): () =>
     clearInterval(hourly);
     stop.abort(new Error("stopped"));
   };
+}
+
+/** Tried every hour, told once a day, unless it is something else. */
+function isNews(core: Core, { code, address }: RenewalWarning, nowMs: number): boolean {
+  const pin = `renewals told ${address}`;
+  const [toldCode, toldMs] = (core.pins.read(pin) ?? "").split(" ");
+  if (toldCode === code && nowMs - Number(toldMs) < 20 * HOUR_MS) return false;
+  core.pins.replace(pin, `${code} ${nowMs}`);
+  return true;
 }

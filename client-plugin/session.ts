@@ -58,6 +58,8 @@ export class Session {
   readonly wallet: FoundWallet;
   readonly keys: Keys;
   readonly api: Api;
+  /** Signs for this wallet; only what was written in the ledger before. */
+  readonly signer: Signer;
   readonly spending: Spending;
   readonly catalogue: Catalogue;
   readonly log: Log;
@@ -78,6 +80,7 @@ export class Session {
       payees: () => this.payees(),
     });
     const signer = privateKeyToAccount(wallet.privateKey) as unknown as Signer;
+    this.signer = signer;
     this.api = new Api({
       baseUrl: settings.baseUrl,
       signer,
@@ -198,7 +201,7 @@ export class Session {
     const verdict = judgeSpend(
       { amount, payee },
       this.settings.caps,
-      this.spending.spent(nowMs),
+      this.spending.crowded(nowMs),
       this.payees(),
       approval,
     );

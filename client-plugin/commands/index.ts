@@ -1,8 +1,10 @@
 /** The table of commands, and the way from a line to an answer: the same for the shell and for every chat. */
 import { Fault } from "../faults.ts";
+import { billingCommands } from "./billing.ts";
 import { browsingCommands } from "./browsing.ts";
 import type { Answer, Command, Context } from "./command.ts";
 import { nearest, parse } from "./grammar.ts";
+import { mandatingCommands } from "./mandating.ts";
 import { mindingCommands } from "./minding.ts";
 import { readingCommands } from "./reading.ts";
 import { renewingCommands } from "./renewing.ts";
@@ -11,7 +13,15 @@ import { walletCommands } from "./wallet.ts";
 
 export const GROUPS: Readonly<Record<"wallet" | "cloud", readonly Command[]>> = {
   wallet: walletCommands,
-  cloud: [...storingCommands, ...readingCommands, ...renewingCommands, ...browsingCommands, ...mindingCommands],
+  cloud: [
+    ...storingCommands,
+    ...readingCommands,
+    ...renewingCommands,
+    ...mandatingCommands,
+    ...billingCommands,
+    ...browsingCommands,
+    ...mindingCommands,
+  ],
 };
 
 /** The published client's other names. */
@@ -21,6 +31,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   rm: "delete",
   get: "download",
   put: "upload",
+  mandate: "mandates",
+  renewal: "renewals",
 };
 
 /** `words` begin with a group's name; a group alone means its first command, or its help. */

@@ -1,8 +1,10 @@
 /** `cloud` commands about the client itself: how it stands, what it spent, what is under way, what is wrong. */
 import { diagnose } from "../doctor.ts";
 import { Fault } from "../faults.ts";
-import { failedRenewals } from "../renewals.ts";
+import { newNotices } from "../notices.ts";
+import { renewalsOn } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
+import { standingWarning } from "../warning.ts";
 import type { Command, Context } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
 import { bytes, dollars, table } from "./words.ts";
@@ -40,14 +42,16 @@ const status: Command = {
       ({ microUsdc }) => microUsdc,
       () => undefined,
     );
+    const warning = session === undefined ? undefined : await standingWarning(core);
+    const notices = session === undefined ? [] : await newNotices(core, "status");
     const { caps } = settings;
     const text = [
       `Wallet: ${wallet?.address ?? `none (\`${call("wallet create")}\`)`}${balance === undefined ? "" : `, ${dollars(balance)} USDC`}`,
       `Caps: ${dollars(caps.perCall)} a payment; ${dollars(spent.day)} of ${dollars(caps.perDay)} in 24 hours; ${dollars(spent.month)} of ${dollars(caps.perMonth)} in 30 days`,
       `Service: ${settings.baseUrl} on ${settings.network.label}: ${service}`,
-      ...failedRenewals(core).map(
-        ({ name, fault }) => `⚠️ ${name} could not be renewed: ${fault.message} ${fault.next}`,
-      ),
+      ...(renewalsOn(core) ? [] : [`Renewals are off (\`${call("cloud renewals on")}\`).`]),
+      ...(warning === undefined ? [] : [`⚠️ ${warning.message} ${warning.next}`]),
+      ...notices.map((notice) => `⚠️ ${notice}`),
       ...(open.length === 0 ? ["Nothing is under way."] : [operations(open)]),
       ...[...core.warnings, ...(wallet?.warnings ?? [])].map((warning) => `⚠️ ${warning}`),
     ].join("\n");
@@ -72,7 +76,9 @@ const status: Command = {
           payees: session?.payees() ?? [],
         },
         operations: open.map(view),
-        failedRenewals: failedRenewals(core),
+        renewals: renewalsOn(core) ? "on" : "off",
+        renewalWarning: warning ?? null,
+        notices,
       },
     };
   },
@@ -191,32 +197,6 @@ const resume: Command = {
   },
 };
 
-const billing: Command = {
-  name: "billing",
-  summary: "what was paid, and to whom",
-  words: [],
-  flags: {},
-  examples: ["cloud billing --json"],
-  async run({ core }) {
-    const { spending } = await core.session();
-    const payments = spending.history(100);
-    const spent = spending.spent(Date.now());
-    const rows = payments.map((each) => [
-      new Date(each.createdMs).toISOString().slice(0, 16).replace("T", " "),
-      dollars(each.amount),
-      each.state === "signed" ? "open" : each.state === "dead" ? "not charged" : "paid",
-      each.purchase,
-      each.transId ?? "",
-    ]);
-    const total = `${dollars(spent.day)} in the last 24 hours, ${dollars(spent.month)} in the last 30 days.`;
-    const text =
-      rows.length === 0
-        ? "Nothing was paid yet."
-        : `${table(["WHEN", "AMOUNT", "STATE", "FOR", "TRANSACTION"], rows)}\n${total}`;
-    return { text, data: { payments, spentMicroUsdc: { day: spent.day.toString(), month: spent.month.toString() } } };
-  },
-};
-
 const doctor: Command = {
   name: "doctor",
   summary: "what is wrong, and what to type",
@@ -233,4 +213,4 @@ const doctor: Command = {
   },
 };
 
-export const mindingCommands: readonly Command[] = [status, opStatus, cancel, resume, billing, doctor];
+export const mindingCommands: readonly Command[] = [status, opStatus, cancel, resume, doctor];

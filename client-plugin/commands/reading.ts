@@ -3,12 +3,13 @@ import { resolve } from "node:path";
 import type { ListedObject } from "#contract/objects";
 import { Fault } from "../faults.ts";
 import type { Fetched } from "../operations/fetch.ts";
+import { micro } from "./amounts.ts";
 import { AGENT, type Answer, type Command, PUBLISHED } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
-import { micro, sameWallet, started } from "./storing.ts";
+import { sameWallet, started } from "./storing.ts";
 import { bytes, day, dollars, fenced, quoted, table } from "./words.ts";
 
-const NAMED = {
+export const NAMED = {
   name: { kind: "text", help: "its name", also: ["object-key", "key"] },
   ...AGENT,
   ...PUBLISHED,
@@ -17,7 +18,7 @@ const NAMED = {
   at: { kind: "text", help: "not needed: a name is one object" },
 } as const;
 
-function nameOf(args: Parsed): string {
+export function nameOf(args: Parsed): string {
   const name = args.text("name") ?? args.words[0];
   if (name === undefined) throw new Fault("bad_arguments", 'Missing required argument "name".');
   return name;
@@ -152,45 +153,6 @@ function fetched(done: Fetched): Answer {
   return { text: lines.join("\n"), data: { file: done } };
 }
 
-const renew: Command = {
-  name: "renew",
-  summary: "pay the next 30 days of an object",
-  words: ["name"],
-  flags: NAMED,
-  examples: ["cloud renew my-notes"],
-  async run(context, args) {
-    await sameWallet(context, args);
-    const { core, onStep, signal, approve } = context;
-    const agentId = args.text("agent") ?? context.agentId;
-    const done = await core.renew({ objectKey: nameOf(args), agentId, onStep, signal, approve });
-    const text = done.already
-      ? `\`${done.objectKey}\` was renewed before; nothing was paid now. It is kept until ${day(done.paidThrough)}.`
-      : `Paid ${dollars(done.amount)} USDC (${done.transId}); \`${done.objectKey}\` is kept until ${day(done.paidThrough)}.`;
-    return { text, data: { renewed: done } };
-  },
-};
-
-/** What the published client's monthly job calls. */
-const settle: Command = {
-  name: "payment-settle",
-  summary: "as the earlier client called a renewal: renewal:true object-key:NAME",
-  words: [],
-  flags: {
-    ...NAMED,
-    renewal: { kind: "switch", help: "pay the next 30 days" },
-    "object-id": { kind: "text", help: "not needed" },
-    "storage-price": { kind: "text", help: "not needed: the price is asked, and the caps hold" },
-  },
-  examples: ["cloud payment-settle renewal:true object-key:my-notes"],
-  async run(context, args) {
-    if (!args.has("renewal"))
-      throw new Fault("bad_arguments", "Cannot settle payment: only renewals are settled by themselves.", {
-        next: "A quote is paid by `cloud upload quote-id:…`.",
-      });
-    return renew.run(context, args);
-  },
-};
-
 const remove: Command = {
   name: "delete",
   summary: "delete an object for good; nothing is refunded",
@@ -207,4 +169,4 @@ const remove: Command = {
   },
 };
 
-export const readingCommands: readonly Command[] = [ls, stat, download, restore, renew, settle, remove];
+export const readingCommands: readonly Command[] = [ls, stat, download, restore, remove];

@@ -1,11 +1,14 @@
 /** `cloud` commands that put something there: in one go, or in the published client's three steps. */
 import { resolve } from "node:path";
+import type { StoredAhead } from "../ahead.ts";
 import { Fault } from "../faults.ts";
 import type { Stored } from "../operations/store.ts";
 import { renewalsOn } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
+import { micro, periodsOf } from "./amounts.ts";
 import { AGENT, type Answer, type Command, type Context, PUBLISHED } from "./command.ts";
 import type { Parsed } from "./grammar.ts";
+import { signedText } from "./mandating.ts";
 import { bytes, day, dollars, fenced, quoted } from "./words.ts";
 
 const NAME = {
@@ -22,14 +25,6 @@ const ASYNC = {
   "timeout-seconds": { kind: "text", help: "taken from callers of the earlier client; has no effect" },
 } as const;
 
-/** Exact dollars into micro-USDC. */
-export function micro(text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined;
-  const match = /^\$?(\d{1,9})(?:\.(\d{1,6}))?$/.exec(text.trim());
-  if (!match) throw new Fault("bad_arguments", `max: wanted dollars such as 0.25, got ${JSON.stringify(text)}.`);
-  return BigInt(match[1] ?? "0") * 1_000_000n + BigInt((match[2] ?? "").padEnd(6, "0"));
-}
-
 const upload: Command = {
   name: "upload",
   summary: "store a file or folder: seal, pay, send, verify (or go on with a priced backup)",
@@ -41,12 +36,14 @@ const upload: Command = {
     "quote-id": { kind: "text", help: "a price asked before", also: ["quote"] },
     "object-id": { kind: "text", help: "a backup made before", also: ["object"] },
     "object-id-hash": { kind: "text", help: "compared with the backup's", also: ["hash"] },
+    periods: { kind: "text", help: "sign so many renewals beforehand, 1 to 12", also: ["mandates"] },
     ...AGENT,
     ...PUBLISHED,
     ...ASYNC,
   },
   examples: [
     "cloud upload ./notes",
+    "cloud upload ./notes periods:12",
     "cloud upload ./notes name:my-notes max:0.25",
     "cloud upload quote-id:Q object-id:ID",
   ],
@@ -61,7 +58,7 @@ const upload: Command = {
       if (hash !== undefined && sealed !== undefined && hash.toLowerCase() !== sealed.plainSha256)
         throw new Fault("hash_mismatch", "Cannot upload storage object: object-id-hash does not match local archive.");
       const ask = { path: String(operation.facts["path"]), objectKey: operation.objectKey, agentId: operation.agentId };
-      return store(context, args, { ...ask, quoteId: args.text("quote-id") });
+      return store(context, args, { ...ask, quoteId: args.text("quote-id"), periods: periodsOf(args.text("periods")) });
     }
     const names = {
       objectKey: args.text("name"),
@@ -71,7 +68,13 @@ const upload: Command = {
     return store(
       context,
       args,
-      { path, ...names, maxAmount: micro(args.text("max")), quoteId: args.text("quote-id") },
+      {
+        path,
+        ...names,
+        maxAmount: micro(args.text("max")),
+        quoteId: args.text("quote-id"),
+        periods: periodsOf(args.text("periods")),
+      },
       core.settings.region,
     );
   },
@@ -94,7 +97,7 @@ export function started(context: Context, operation: Operation): Answer {
   return { text, data: { operationId: operation.id, state: "started" } };
 }
 
-function stored(context: Context, done: Stored): Answer {
+function stored(context: Context, done: StoredAhead): Answer {
   const { objectKey, order, stored: at, sealed } = done;
   const lines = [
     `Your file \`${done.operationId}\` with key \`${objectKey}\` has been stored using \`aws\` in folder \`${at?.bucket}\` in region \`${at?.region}\``,
@@ -103,8 +106,15 @@ function stored(context: Context, done: Stored): Answer {
     "",
     "To get it back, on this machine or another with this wallet and its keys:",
     fenced(context.call(`cloud download name:${quoted(objectKey)}`)),
-    ...(renewalsOn(context.core)
-      ? [`It is renewed by itself while OpenClaw runs (\`${context.call("cloud renewals off")}\` ends that).`]
+    ...(done.mandates === undefined ? [] : [signedText(context, done.mandates)]),
+    ...(done.mandatesFault === undefined
+      ? []
+      : [`⚠️ Stored, but no renewals were signed: ${done.mandatesFault.message} ${done.mandatesFault.next}`]),
+    ...(done.mandates === undefined && renewalsOn(context.core)
+      ? [
+          `It is renewed by itself while OpenClaw runs (\`${context.call("cloud renewals off")}\` ends that).`,
+          `With this machine off too: \`${context.call(`cloud mandates add ${quoted(objectKey)} periods:12`)}\``,
+        ]
       : []),
     "Thank you for using mnemospark!",
   ];

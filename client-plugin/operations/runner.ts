@@ -9,7 +9,19 @@ import type { Operation, Operations } from "../state/operations.ts";
 const HEARTBEAT_MS = 2_000;
 const PROGRESS_EVERY_MS = 500;
 
-export type Step = "seal" | "price" | "pay" | "upload" | "confirm" | "download" | "open" | "land" | "delete" | "renew";
+export type Step =
+  | "seal"
+  | "price"
+  | "pay"
+  | "upload"
+  | "confirm"
+  | "download"
+  | "open"
+  | "land"
+  | "delete"
+  | "renew"
+  | "statement"
+  | "mandate";
 export type OnStep = (step: Step, done: number, total: number) => void;
 
 /** What the work is given. */

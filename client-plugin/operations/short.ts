@@ -81,6 +81,8 @@ export async function runRenew(
   );
   const already = reply.result === "already_settled";
   session.paid(purchaseOf(operation), reply.trans_id);
+  const known = session.catalogue.find(agentId, objectKey);
+  if (known) session.catalogue.put({ ...known, paidThrough: reply.paid_through });
   session.log.object("renewed", { object: objectKey, agent: agentId, amount: reply.amount, tx: reply.trans_id });
   const { amount: paid, trans_id: transId, paid_through: paidThrough } = reply;
   return { result: { operationId, objectKey, agentId, amount: paid, transId, paidThrough, already } };

@@ -1,6 +1,7 @@
 /** What each tool takes, once: the JSON Schema that a model sees is made from what `execute` checks with. */
 import * as z from "zod";
 import { AgentId, IdempotencyKey, ObjectKey, Region } from "#contract/fields";
+import { PERIODS_AHEAD_MAX } from "#contract/limits";
 
 const name = ObjectKey.describe("Name of the stored object: one segment, no slash.");
 const agent_id = AgentId.optional().describe("Whose data, if not the calling agent's.");
@@ -37,6 +38,15 @@ export const SCHEMAS = {
     region,
     quote_id: z.string().max(128).optional().describe("Of mnemospark_quote: what is paid is what was quoted."),
     max_amount,
+    periods: z
+      .number()
+      .int()
+      .min(1)
+      .max(PERIODS_AHEAD_MAX)
+      .optional()
+      .describe(
+        "Sign so many renewals beforehand: each is charged on its day, at most at today's price, machine on or off.",
+      ),
     idempotency_key,
     wait_s,
     agent_id,

@@ -6,7 +6,10 @@ import { resolve } from "node:path";
 import { formatDollars } from "#contract/money";
 import type { Core } from "../core.ts";
 import { explain, Fault } from "../faults.ts";
+import { newNotices } from "../notices.ts";
+import { renewalsOn } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
+import { standingWarning } from "../warning.ts";
 import { readablePath, writablePath } from "./paths.ts";
 import { SCHEMAS, type ToolArguments, type ToolName } from "./schemas.ts";
 
@@ -43,7 +46,7 @@ export const TOOLS: readonly ToolInfo[] = [
     "mnemospark_status",
     "Storage status",
     "read",
-    "Wallet address and balance, spending limits, service, and operations under way; or one operation by its id. Never keys.",
+    "Wallet address and balance, spending limits, service, operations under way, and what could not be renewed (renewalWarning: tell the user); or one operation by its id. Never keys.",
   ),
   info(
     "mnemospark_quote",
@@ -147,7 +150,9 @@ const RUN: {
       limits: { perCall: money(caps.perCall), perDay: money(caps.perDay), perMonth: money(caps.perMonth) },
       spent: { lastDay: money(spent.day), lastMonth: money(spent.month) },
       operations: core.operations.list({ openOnly: true, limit: 20 }).map(view),
-      warnings: wallet.warnings,
+      renewals: renewalsOn(core) ? "on" : "off",
+      renewalWarning: (await standingWarning(core)) ?? null,
+      warnings: [...wallet.warnings, ...(await newNotices(core, "status"))],
     };
   },
 
@@ -232,6 +237,7 @@ async function store(args: StoreArguments, context: ToolContext): Promise<Record
     quoteId: args.quote_id,
     maxAmount: args.max_amount === undefined ? undefined : BigInt(args.max_amount),
     idempotencyKey: args.idempotency_key,
+    periods: args.periods,
   });
   return finishing(context, operation, args.wait_s, "object");
 }

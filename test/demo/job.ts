@@ -181,6 +181,8 @@ const TITLES: Readonly<Record<Step, string>> = {
   land: "put it in place",
   delete: "delete",
   renew: "renew",
+  statement: "pay the statement",
+  mandate: "sign renewals",
 };
 
 /** Another process, with the wallet and the home directory and nothing else in common. */

@@ -1,9 +1,16 @@
-/** Renewing by itself: what ends soon, once, under the caps; and what fails is said. */
+/** Renewing by itself: one payment for all, at a price that was written down before, under the caps; and what fails stands as a warning. */
 import { join } from "node:path";
 import { generatePrivateKey } from "viem/accounts";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jsonToBase64 } from "#contract/base64";
-import { failedRenewals, renewalsOn, renewDue, switchRenewals } from "../../client-plugin/renewals.ts";
+import { payStatement } from "../../client-plugin/ahead.ts";
+import type { Core } from "../../client-plugin/core.ts";
+import { diagnose } from "../../client-plugin/doctor.ts";
+import { explain } from "../../client-plugin/faults.ts";
+import { newNotices } from "../../client-plugin/notices.ts";
+import { nextLookMs, payNow, renewalsOn, renewDue, switchRenewals } from "../../client-plugin/renewals.ts";
+import { runTool } from "../../client-plugin/tools/tools.ts";
+import { standingWarning } from "../../client-plugin/warning.ts";
 import { openClient } from "../demo/client.ts";
 import { scratch } from "./fixture.ts";
 import { type Asked, network, PAYEE, problem, type Service, startService } from "./service.ts";
@@ -13,101 +20,262 @@ const DAY_MS = 86_400_000;
 const now = Date.now();
 const at = (days: number) => new Date(now + days * DAY_MS).toISOString();
 let service: Service;
-let amount = "10000";
-const settled: unknown[] = [];
+/** What the service holds: names, and the days that are paid. */
+let objects: { name: string; days: number }[] = [];
+let amount = 10_000;
+/** Lines of one statement. */
+let atMost = 1_000;
+/** Answers of /payment/settle with a payment, before it is honest again; `taken`: it was charged, and the reply was lost. */
+let trouble: ("hang up" | "taken" | "statement_changed")[] = [];
+const issued = new Map<string, { name: string; days: number }[]>();
+const settled = new Map<string, string>();
+let events: object[] = [];
 
 beforeAll(async () => {
   service = await startService();
-  service.lies.answer = answer;
 });
 afterAll(() => service.close());
 
-const object = (key: string, days: number) => ({
-  key,
-  size_bytes: 1,
-  size: "1 B",
-  last_modified: at(-27),
-  agent_id: "main",
-  order_id: "o",
-  state: "stored",
-  region: "us-east-1",
-  bucket: "b",
-  content_sha256: "",
-  size_bytes_max: 1,
-  paid_through: at(days),
-  delete_after: at(days + 2),
-  amount: "10000",
-  next_amount: amount,
-  downloads_left: 3,
-  download_bytes_left: 3,
-  trans_id: "0x",
-});
-
-function answer({ path, body, nonce }: Asked) {
-  if (path === "/storage/ls" && body["object_key"] !== undefined)
-    return { status: 200, body: { success: true, ...object(String(body["object_key"]), 2) } };
-  if (path === "/storage/ls") {
-    const objects = [object("ends-soon", 2), object("ends-later", 20)];
-    return {
-      status: 200,
-      body: {
-        success: true,
-        list_mode: true,
-        bucket: "b",
-        objects,
-        is_truncated: false,
-        next_continuation_token: null,
-      },
-    };
-  }
-  if (path !== "/payment/settle") return undefined;
-  if (nonce === undefined) {
-    const terms = {
-      scheme: "exact",
-      network: network?.caip2,
-      asset: network?.usdc,
-      payTo: PAYEE,
-      amount,
-      maxTimeoutSeconds: 120,
-    };
-    const required = { x402Version: 2, resource: { url: "http://x/" }, accepts: [terms] };
-    return { ...problem(402, "payment_required"), headers: { "payment-required": jsonToBase64(required) } };
-  }
-  settled.push(body);
-  const reply = {
-    quote_id: "q",
-    order_id: "o",
-    payment_id: "p",
-    wallet_address: "",
-    trans_id: "0xpaid",
-    network: "",
-    asset: "",
-    amount,
-  };
-  return { status: 200, body: { ...reply, payment_status: "confirmed", paid_through: at(32), timestamp: at(0) } };
+function statement() {
+  const due = objects.filter(({ days }) => days <= 30).slice(0, atMost);
+  const id = `stmt_${issued.size}`;
+  issued.set(id, due);
+  const lines = due.map(({ name, days }) => ({
+    order_id: name,
+    agent_id: "main",
+    object_key: name,
+    period_index: Math.ceil(days / 30) + 1,
+    from: at(days),
+    until: at(days + 30),
+    size_bytes: 1,
+    amount: String(amount),
+  }));
+  const more = objects.filter(({ days }) => days <= 30).length > due.length;
+  const made = due.length === 0 ? {} : { statement_id: id, expires_at: at(1) };
+  const total = String(amount * due.length);
+  return { ...made, wallet_address: "", amount: total, basis: "card", minimum_applied: false, lines, more, missing: 0 };
 }
 
-test("pays for what ends within three days and for nothing else; above the cap nothing, and it is told", async () => {
-  const core = await openClient({
+function unpaid(value: string) {
+  const terms = {
+    scheme: "exact",
+    network: network?.caip2,
+    asset: network?.usdc,
+    payTo: PAYEE,
+    maxTimeoutSeconds: 120,
+  };
+  const required = { x402Version: 2, resource: { url: "http://x/" }, accepts: [{ ...terms, amount: value }] };
+  return { ...problem(402, "payment_required"), headers: { "payment-required": jsonToBase64(required) } };
+}
+
+function pay(id: string, nonce: string | undefined) {
+  const due = issued.get(id) ?? [];
+  const total = String(amount * due.length);
+  if (!settled.has(id)) {
+    if (nonce === undefined) return unpaid(total);
+    const next = trouble.shift();
+    if (next === "hang up") return next;
+    if (next === "statement_changed") return problem(409, next);
+    settled.set(id, nonce);
+    for (const each of objects) if (due.some(({ name }) => name === each.name)) each.days += 30;
+    if (next === "taken") return "hang up" as const;
+  }
+  const lines = due.map(({ name }) => ({
+    order_id: name,
+    period_index: 2,
+    amount: String(amount),
+    state: "granted",
+    paid_through: at(60),
+  }));
+  const paid = { statement_id: id, payment_id: "p", wallet_address: "", trans_id: `0x${id}`, network: "", asset: "" };
+  return { status: 200, body: { ...paid, amount: total, payment_status: "confirmed", timestamp: at(0), lines } };
+}
+
+function answer({ path, body, nonce }: Asked) {
+  if (path === "/billing/statement") return { status: 200, body: statement() };
+  if (path === "/payment/settle" && typeof body["statement_id"] === "string") return pay(body["statement_id"], nonce);
+  if (path.startsWith("/events")) return { status: 200, body: { events, last: events.length, more: false } };
+  if (!path.startsWith("/billing")) return undefined;
+  const due = [...objects]
+    .sort((a, b) => a.days - b.days)
+    .map(({ name, days }) => ({
+      order_id: name,
+      object_key: name,
+      agent_id: "main",
+      region: "us-east-1",
+      state: "stored",
+      size_bytes: 1,
+      paid_through: at(days),
+      delete_after: at(days + 2),
+      period_index: 0,
+      next_period_index: 1,
+    }));
+  const reply = { wallet_address: "", network: "", asset: "", credit: "0", due, due_after: null };
+  return { status: 200, body: { ...reply, payments: [], payments_before: null } };
+}
+
+let homes = 0;
+async function client(config: Record<string, unknown> = {}, home = join(room, `home-${homes++}`)): Promise<Core> {
+  service.lies.answer = answer;
+  service.asked.length = 0;
+  [amount, atMost, trouble, events] = [10_000, 1_000, [], []];
+  settled.clear();
+  issued.clear();
+  objects = [
+    { name: "ends-soon", days: 2 },
+    { name: "ends-later", days: 20 },
+    { name: "ends-far-off", days: 40 },
+  ];
+  return openClient({
     edgeUrl: service.url,
     chainUrl: "http://127.0.0.1:9",
     key: generatePrivateKey(),
-    home: join(room, "home"),
+    home,
     payTo: PAYEE,
-    config: { capPerCall: "0.02" },
+    config,
   });
-  expect(renewalsOn(core)).toBe(true);
-  expect(await renewDue(core, now)).toMatchObject({ renewed: [{ name: "ends-soon", amount: "10000" }], failed: [] });
-  expect(settled).toMatchObject([{ renewal: true, object_key: "ends-soon" }]);
-  amount = "20001";
-  const round = await renewDue(core, now);
-  expect(round).toMatchObject({ renewed: [], failed: [{ name: "ends-soon", fault: { code: "above_cap" } }] });
-  expect(failedRenewals(core)).toMatchObject([{ name: "main/ends-soon", fault: { code: "above_cap" } }]);
-  amount = "20000";
-  expect((await renewDue(core, now)).renewed).toHaveLength(1);
-  expect(failedRenewals(core)).toEqual([]);
-  expect(settled).toHaveLength(2);
-  switchRenewals(core, false);
-  expect(renewalsOn(core)).toBe(false);
+}
+
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => "nothing was refused",
+    (error: unknown) => explain(error).code,
+  );
+const nonces = () => new Set(service.asked.flatMap(({ nonce }) => nonce ?? []));
+const payments = async (core: Core) => (await core.session()).spending.history(50);
+
+describe("renewing by itself", () => {
+  test("is one payment for all that is due within 30 days, once something ends within three", async () => {
+    const core = await client();
+    const round = await renewDue(core, now);
+    expect(round.renewed.map(({ name }) => name)).toEqual(["ends-soon", "ends-later"]);
+    expect(await payments(core)).toMatchObject([{ amount: "20000", state: "settled", transId: "0xstmt_0" }]);
+    expect((await renewDue(core, now)).renewed).toEqual([]);
+    expect(nonces().size).toBe(1);
+    core.close();
+  });
+
+  test("pays nothing while nothing ends within three days; by hand it does", async () => {
+    const core = await client();
+    objects = [{ name: "ends-later", days: 20 }];
+    expect((await renewDue(core, now)).renewed).toEqual([]);
+    expect(nonces().size).toBe(0);
+    expect(await payNow(core, {})).toMatchObject([{ amount: "10000", lines: [{ objectKey: "ends-later" }] }]);
+    expect(await payNow(core, {})).toEqual([]);
+    core.close();
+  });
+
+  test("a reply that was lost is asked for again, with the same authorization, by whichever process comes next", async () => {
+    const [home, key] = [join(room, "lost"), generatePrivateKey()];
+    const core = await client({ walletKey: key }, home);
+    trouble = Array.from({ length: 5 }, () => "hang up");
+    expect(await codeOf(payStatement(core))).toBe("unreachable");
+    expect(settled.size).toBe(0);
+    core.close();
+    const place = { edgeUrl: service.url, chainUrl: "http://127.0.0.1:9", key, home, payTo: PAYEE };
+    const again = await openClient(place);
+    await again.resumeAll();
+    expect(await payments(again)).toMatchObject([{ amount: "20000", state: "settled" }]);
+    expect(nonces().size).toBe(1);
+    expect(settled.size).toBe(1);
+    again.close();
+  });
+
+  test("charged, and the reply lost: the same request finds it paid", async () => {
+    const core = await client();
+    trouble = ["taken"];
+    expect(await payNow(core, {})).toMatchObject([{ transId: "0xstmt_0" }]);
+    expect(nonces().size).toBe(1);
+    core.close();
+  });
+
+  test("what changed under our hands is taken anew; while the first may be charged, nothing else is signed", async () => {
+    const core = await client();
+    trouble = ["statement_changed"];
+    amount = 10_000;
+    // The new one asks for the same amount: the same authorization serves.
+    expect(await payNow(core, {})).toMatchObject([{ statementId: "stmt_1" }]);
+    expect(nonces().size).toBe(1);
+    core.close();
+  });
+
+  test("more than one statement holds are several payments, one after the other", async () => {
+    const core = await client();
+    atMost = 1;
+    expect((await payNow(core, {})).map(({ amount }) => amount)).toEqual(["10000", "10000"]);
+    expect(await payments(core)).toMatchObject([{ state: "settled" }, { state: "settled" }]);
+    expect(nonces().size).toBe(2);
+    core.close();
+  });
+
+  test("a statement whose lines are not its amount is not signed", async () => {
+    const core = await client();
+    service.lies.answer = (asked) =>
+      asked.path === "/billing/statement" ? { status: 200, body: { ...statement(), amount: "1" } } : answer(asked);
+    expect(await codeOf(payNow(core, {}))).toBe("price_malformed");
+    expect(await payments(core)).toEqual([]);
+    core.close();
+  });
+});
+
+describe("what cannot be renewed", () => {
+  test("stands as a warning with its deadline, in status, doctor and tool, until it is made good", async () => {
+    const core = await client({ capPerCall: "0.005" });
+    const { warning } = await renewDue(core, now);
+    expect(warning).toMatchObject({ code: "above_cap", deleteAfter: at(4), count: 1 });
+    expect(warning?.message).toContain(`"ends-soon" is deleted after ${at(4)}`);
+    expect(await standingWarning(core)).toEqual(warning);
+    expect((await diagnose(core)).find(({ what }) => what === warning?.message)).toMatchObject({ level: "error" });
+    const status = await runTool("mnemospark_status", {}, { core });
+    expect(status).toMatchObject({ ok: true, data: { renewalWarning: { code: "above_cap" }, renewals: "on" } });
+    expect(nonces().size).toBe(0);
+    amount = 2_000;
+    expect((await renewDue(core, now)).renewed).toHaveLength(2);
+    expect(await standingWarning(core)).toBeUndefined();
+    core.close();
+  });
+
+  test("a service that is away is no reason to forget what was told", async () => {
+    const core = await client({ capPerCall: "0.005" });
+    expect(await codeOf(payNow(core, {}))).toBe("above_cap");
+    service.lies.answer = () => problem(404, "not_found");
+    expect((await renewDue(core, now)).warning).toMatchObject({ code: "not_found" });
+    core.close();
+  });
+
+  test("is looked for again within the hour, otherwise the next day, wandering", () => {
+    for (let turn = 0; turn < 50; turn++) {
+      expect(nextLookMs(0, true)).toBeLessThanOrEqual(1.5 * 3_600_000);
+      expect(nextLookMs(0, false)).toBeGreaterThanOrEqual(20 * 3_600_000);
+      expect(nextLookMs(0, false)).toBeLessThanOrEqual(24 * 3_600_000);
+    }
+  });
+
+  test("switched off is off, and said", async () => {
+    const core = await client();
+    expect(renewalsOn(core)).toBe(true);
+    switchRenewals(core, false);
+    expect(renewalsOn(core)).toBe(false);
+    expect((await diagnose(core)).some(({ next }) => next === "mnemospark renewals on")).toBe(true);
+    core.close();
+  });
+});
+
+test("events of the service that are warnings are told once in the log and once to whoever asks", async () => {
+  const core = await client();
+  const event = (number: number, kind: string, days = 0) => ({
+    number,
+    at: at(days),
+    kind,
+    data: { order_id: "o", period: 2, reason: "insufficient_funds" },
+  });
+  events = [event(1, "mandate.unpaid", -20), event(2, "payment.settled"), event(3, "mandate.unpaid")];
+  const [told, ...more] = await newNotices(core, "log");
+  expect(told).toContain("period 2");
+  expect(told).toContain("insufficient_funds");
+  expect(more).toEqual([]);
+  expect(await newNotices(core, "log")).toEqual([]);
+  expect(await newNotices(core, "status")).toEqual([told]);
+  expect(await newNotices(core, "status")).toEqual([]);
   core.close();
 });

@@ -8,6 +8,7 @@ import { networkOf } from "#contract/x402";
 import { signMandates } from "../../../client-plugin/mandates.ts";
 import { PaymentRefused } from "../../../client-plugin/pay.ts";
 import type { Signer } from "../../../client-plugin/signer.ts";
+import type { Promised } from "../../../client-plugin/state/spending.ts";
 import { transfersFrom } from "../chain.ts";
 import { type Ask, ask, read } from "../door.ts";
 import { contentOf, storeBytes } from "../shop.ts";
@@ -37,7 +38,8 @@ export function mandates(live: () => Live): void {
     const [network, payee] = [networkOf(84_532), parseWallet(payTo)];
     if (!network || !payee) throw new Error("the local chain is not known");
     const signer = owner as unknown as Signer;
-    return { signer, network, payTo: payee, amountMax: 100_000n, paidThroughMs, periodsMax: 12 };
+    const write = (wanted: readonly Promised[]) => wanted;
+    return { signer, network, payTo: payee, amountMax: 100_000n, paidThroughMs, periodsMax: 12, write };
   }
 
   describe.concurrent("mandates", () => {
@@ -46,7 +48,7 @@ export function mandates(live: () => Live): void {
       const { owner, paidThroughMs } = await stored("year.age");
       const terms = await termsOf(owner, "year.age", 3);
       expect(terms.terms.map(({ period_index }) => period_index)).toEqual([1, 2, 3]);
-      const signed = await signMandates(terms, agreement(owner, paidThroughMs, terms.pay_to));
+      const { request: signed } = await signMandates(terms, agreement(owner, paidThroughMs, terms.pay_to));
       const added = read(MandatesReply, await ask(edge, asking(owner, "add", "year.age", signed)));
       expect(added.mandates).toMatchObject(
         [1, 2, 3].map((period_index) => ({ period_index, state: "waiting", amount: terms.terms[0]?.amount })),
@@ -72,21 +74,21 @@ export function mandates(live: () => Live): void {
       const stranger = live().wallet();
       const terms = await termsOf(owner, "strict.age", 2);
       const agreed = agreement(owner, paidThroughMs, terms.pay_to);
-      const { mandates: signed } = await signMandates(terms, agreed);
+      const { mandates: signed } = (await signMandates(terms, agreed)).request;
       const [first, second] = signed;
       if (!first || !second) throw new Error("two were asked for");
       const changed = (over: Record<string, string>) => ({
         ...second,
         authorization: { ...second.authorization, ...over },
       });
-      const foreign = await signMandates(terms, { ...agreed, signer: stranger as unknown as Signer });
+      const { request: foreign } = await signMandates(terms, { ...agreed, signer: stranger as unknown as Signer });
       const bumped = (text: string | undefined) => String(BigInt(text ?? "0") + 1n);
       const later = terms.terms.map((each) => ({
         ...each,
         valid_after: bumped(each.valid_after),
         valid_before: bumped(each.valid_before),
       }));
-      const shifted = await signMandates({ ...terms, terms: later }, agreed);
+      const { request: shifted } = await signMandates({ ...terms, terms: later }, agreed);
       const wrong: [string, object][] = [
         ["wants validAfter", shifted.mandates[1] ?? {}],
         ["pays", changed({ to: owner.address })],
