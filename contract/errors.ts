@@ -110,6 +110,13 @@ export const REFUSALS = {
     title: "Another wallet's request",
     next: "Use the wallet that signs.",
   },
+  operator_only: {
+    status: 403,
+    retryable: false,
+    error: "forbidden",
+    title: "For the operator of this service",
+    next: "Sign with an address of the setting OPERATORS.",
+  },
   payment_required: {
     status: 402,
     retryable: false,

@@ -115,6 +115,10 @@ export const DOWNLOAD_DEBIT_BYTES_MIN = 4_096;
 export const PERIOD_DAYS = 30;
 export const GRACE_DAYS = 2;
 
+/** Events before the end: a week before a period is due, when it is unpaid, and a day before its bytes go (for who looks once a day). */
+export const DUE_SOON_DAYS = 7;
+export const LAST_WARNING_HOURS = 24;
+
 /** A renewal that names no period, so soon after the last one, is a repeat whose reply was lost: who pays monthly waits 28 days. */
 export const RENEWAL_REPEAT_DAYS = 20;
 /** A year ahead: nothing here is a savings account. */
@@ -142,6 +146,11 @@ export const BEAT_MISSED_MS = 600_000;
 export const GAPS_KEPT_DAYS = 400;
 /** Registries of due times: each serves a few hundred thousand wallets. */
 export const REGISTRY_SHARDS = 16;
+/** Wallets on one page of an operator's dry run, each asked by a call of its own, and errands shown of each. */
+export const DRY_RUN_WALLETS_MAX = 100;
+export const DRY_RUN_ERRANDS_MAX = 200;
+/** How far ahead a dry run looks: a period and its grace. */
+export const DRY_RUN_HOURS_MAX = 32 * 24;
 /** Subrequests of one invocation are bounded (1,000), and what is left is woken a minute later. */
 export const WAKES_PER_SWEEP = 200;
 

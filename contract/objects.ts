@@ -55,6 +55,7 @@ export const ListedObject = z.object({
   size_bytes_max: z.number(),
   /** The next period is due when this one ends. */
   paid_through: z.string(),
+  /** Ends after this, if nobody pays (or, while it is `paid`, sends its bytes); outages of ours are added. */
   delete_after: z.string(),
   /** Paid for this period. */
   amount: z.string(),
@@ -117,7 +118,12 @@ export const DownloadReply = z.object({
   content_sha256: z.string(),
   checksum: Checksum,
   wrapped_dek: z.string().optional(),
+  /** The next period is due when this one ends. */
   paid_through: z.string(),
+  /** Erased after this, if nobody pays; outages of ours are added. */
+  delete_after: z.string(),
+  /** What another period costs by today's card; absent where there is none. */
+  next_amount: z.string().optional(),
   /** Whole downloads that are left of this paid period, and the bytes they are made of. */
   downloads_left: z.number(),
   download_bytes_left: z.number(),

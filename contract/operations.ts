@@ -55,6 +55,7 @@ import {
   RewrapRequest,
   StatReply,
 } from "./objects.ts";
+import { DryRunReply, DryRunRequest, RatesStateReply, RatesStateRequest } from "./operator.ts";
 import { PaymentReply, SettleReply, SettleRequest } from "./settling.ts";
 import { StatementReply, StatementRequest, StatementSettled } from "./statements.ts";
 import { PartsReply, PartsRequest } from "./upload.ts";
@@ -289,6 +290,30 @@ export const OPERATIONS: readonly Operation[] = [
     summary: "Take signed renewals back; they are erased",
     request: MandateRevokeRequest,
     reply: MandatesReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["get"],
+    path: "/operator/sweep",
+    summary: "Operator: what the sweep is about to erase, complete and settle; a dry run",
+    request: DryRunRequest,
+    reply: DryRunReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["get"],
+    path: "/operator/rates",
+    summary: "Operator: when AWS is asked for its prices next, and what came of the last time",
+    request: RatesStateRequest,
+    reply: RatesStateReply,
+    by: ["proof"],
+  },
+  {
+    methods: ["post"],
+    path: "/operator/rates/refresh",
+    summary: "Operator: ask AWS for its prices now",
+    request: RatesStateRequest,
+    reply: RatesStateReply,
     by: ["proof"],
   },
   {

@@ -30,8 +30,10 @@ const EMPTY = `buckets.state = 'ready' AND NOT EXISTS (${LIVE})
   AND NOT EXISTS (SELECT 1 FROM erasures WHERE erasures.bucket = buckets.name)`;
 const DUE_MS = `CASE state WHEN 'leaving' THEN leave_ms ELSE max(coalesce(emptied_ms, 0) + ${KEEP_MS}, coalesce(leave_ms, 0)) END`;
 
+/** Each with its time, as SQL. */
+export const EMPTIED_DUE_ROWS = `SELECT name, ${DUE_MS} AS due_ms FROM buckets WHERE buckets.state = 'leaving' OR (${EMPTY})`;
 /** When the first of them is due, as SQL for the alarm. */
-export const EMPTIED_DUE = `SELECT min(${DUE_MS}) AS due FROM buckets WHERE buckets.state = 'leaving' OR (${EMPTY})`;
+export const EMPTIED_DUE = `SELECT min(due_ms) AS due FROM (${EMPTIED_DUE_ROWS})`;
 
 /** How long the alarm waits after an answer that did not come; shorter where a payment waits for the bucket. */
 const AGAIN_MS = 300_000;

@@ -10,7 +10,6 @@ import { findOrder, move, type Order } from "./orders.ts";
 import { pinsOf } from "./pins.ts";
 import { discard, elect, placeOf, plansOf } from "./plans.ts";
 import { hasOpenRenewal, leaseOf } from "./renewals.ts";
-import { DAY_MS } from "./rules/calendar.ts";
 import { deadlineMs, isAlive, type Pulse } from "./rules/pulse.ts";
 import type { Sent } from "./seek.ts";
 import { creditOf, limit, type Tx } from "./tx.ts";
@@ -66,7 +65,11 @@ export function dueOrders(tx: Tx, atMost: number): Overdue[] {
 }
 
 /** Why an order does not lapse now, and when to ask again; undefined when it does. */
-function waits(tx: Tx, order: Order, now: Now): { readonly because: string; readonly untilMs: number } | undefined {
+export function waits(
+  tx: Tx,
+  order: Order,
+  now: Now,
+): { readonly because: string; readonly untilMs: number } | undefined {
   const later = { untilMs: tx.nowMs + again(tx.nowMs - (order.paidThroughMs ?? 0)) };
   if (hasOpenRenewal(tx, order.orderId)) return { because: "payment_open", ...later };
   if (!now.pulse) return { because: "heartbeat_unknown", ...later };
@@ -114,47 +117,4 @@ function lapse(tx: Tx, order: Order): void {
   if (!moved.ok) throw new Error(`invariant: lapse of ${order.orderId}: ${moved.detail}`);
   for (const plan of plansOf(tx, order.orderId)) discard(tx, order, plan);
   retireMandates(tx, order.orderId, "the object was unpaid for too long");
-}
-
-/** What would be erased, for an operator who wants to know before it is. */
-export interface Lapsing {
-  readonly orderId: string;
-  readonly agentId: string;
-  readonly objectKey: string;
-  readonly state: string;
-  readonly bucket: string | undefined;
-  readonly bytesMax: number;
-  readonly paidThroughMs: number;
-  readonly deadlineMs: number;
-  /** Absent: the next sweep erases it. */
-  readonly waitsFor: string | undefined;
-}
-
-/** Orders whose deadline is before `untilMs`, as they stand now. */
-export function lapsing(tx: Tx, now: Now, untilMs: number, atMost: number): Lapsing[] {
-  return tx
-    .all<{ order_id: string }>(
-      `SELECT order_id FROM orders WHERE state IN ('paid', 'stored') AND paid_through_ms + CASE state WHEN 'stored' THEN ${2 * DAY_MS} ELSE 0 END < ?
-         ORDER BY paid_through_ms LIMIT ?`,
-      untilMs,
-      atMost,
-    )
-    .flatMap(({ order_id }) => {
-      const order = findOrder(tx, order_id);
-      if (!order) return [];
-      const paidThroughMs = order.paidThroughMs ?? 0;
-      return [
-        {
-          orderId: order.orderId,
-          agentId: order.agentId,
-          objectKey: order.objectKey,
-          state: order.state,
-          bucket: order.bucket,
-          bytesMax: order.sizeMax,
-          paidThroughMs,
-          deadlineMs: order.state === "paid" ? paidThroughMs : deadlineMs(paidThroughMs, now.pulse?.gaps ?? []),
-          waitsFor: waits(tx, order, now)?.because,
-        },
-      ];
-    });
 }

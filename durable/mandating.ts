@@ -127,16 +127,6 @@ function revokeMandates(tx: Tx, agentId: string, objectKey: string, period: numb
   return { ok: true, step: "listed", mandates: listMandates(tx, agentId, objectKey) };
 }
 
-/** A mandate in trouble stops nothing else that is due. */
-export function apart<T>(claim: () => readonly T[]): readonly T[] {
-  try {
-    return claim();
-  } catch (error) {
-    console.error(JSON.stringify({ code: "mandates_failed", detail: String(error) }));
-    return [];
-  }
-}
-
 /** Mandates whose day has come, each claimed: what to hand to the chain. */
 export function beginMandates(tx: Tx, atMost: number): SettlementJob[] {
   return dueMandates(tx, atMost).flatMap((mandate) => begin(tx, mandate) ?? []);

@@ -4,6 +4,7 @@ import { GRACE_DAYS } from "#contract/limits";
 import type { Quote, Wanted } from "./quotes.ts";
 import { DAY_MS } from "./rules/calendar.ts";
 import { next, type OrderEvent, type OrderState } from "./rules/lease.ts";
+import { nextWarningSql } from "./rules/warnings.ts";
 import type { Tx } from "./tx.ts";
 
 export interface Order extends Wanted {
@@ -124,9 +125,12 @@ export function mustFind(tx: Tx, orderId: string): Order {
   return order;
 }
 
-/** An order is looked at when what was paid is over; one that holds bytes, when its grace is. */
+/** Warnings that were given (warnings.ts) for this end of time; a new end begins anew. */
+const WARNED = "iif(warned_ms IS paid_through_ms, warned, 0)";
+/** An order is looked at when what was paid is over; one that holds bytes, when its grace is. Its owner is warned before. */
 const DUE = `UPDATE orders SET due_ms = CASE state WHEN 'paid' THEN paid_through_ms
-  WHEN 'stored' THEN paid_through_ms + ${GRACE_DAYS * DAY_MS} END WHERE order_id = ?`;
+  WHEN 'stored' THEN paid_through_ms + ${GRACE_DAYS * DAY_MS} END,
+  warn_ms = ${nextWarningSql("state", "paid_through_ms", WARNED)}, warned = ${WARNED}, warned_ms = paid_through_ms WHERE order_id = ?`;
 
 /** Moves the state by the table, with the columns that belong to the event, and writes the journal. */
 export function move(

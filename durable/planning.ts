@@ -37,8 +37,16 @@ export function planFor(tx: Tx, order: Order, content: Content, asker: Asker, po
   let { store, bucket: name } = order;
   if (name === undefined) {
     const bucket = bucketFor(tx, order.region, policy);
-    if (!bucket.ready) {
+    if (!bucket?.ready) {
       markUnserved(tx, order);
+      if (!bucket)
+        return refuse(
+          "storage_unavailable",
+          `${order.region} is not served now; unless it is again, the amount becomes credit`,
+          {
+            retryAfterS: 3_600,
+          },
+        );
       if (bucket.leaving)
         return refuse("storage_unavailable", "the emptied bucket is being removed; it is made again in a moment", {
           retryAfterS: 2,

@@ -269,11 +269,11 @@ export interface BucketTry {
 
 /**
  * The wallet's bucket in a region: the ready one, or the next name to try, its intent written down. A region that moved to another
- * store gets a bucket there; the old one stays with the leases that name it.
+ * store gets a bucket there; the old one stays with the leases that name it. Undefined: the region is sold no more.
  */
-export function bucketFor(tx: Tx, region: string, { defaultRegion, stores }: Policy): BucketTry {
+export function bucketFor(tx: Tx, region: string, { defaultRegion, stores }: Policy): BucketTry | undefined {
   const store = stores[region];
-  if (store === undefined) throw new Error(`invariant: no store serves ${region}`);
+  if (store === undefined) return undefined;
   const rows = tx.all<{ sequence: number; name: string; state: string; store: string }>(
     "SELECT sequence, name, state, store FROM buckets WHERE region = ? ORDER BY sequence DESC",
     region,

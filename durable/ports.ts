@@ -137,6 +137,25 @@ export interface CardShelf {
   cards(): Promise<ShelvedCard[]>;
 }
 
+/** How the taking of cards stands. Times in milliseconds. */
+export interface ShelfState {
+  /** Names, in the order they are asked; none where nobody takes cards. */
+  readonly sources: readonly string[];
+  /** When they are asked next. */
+  readonly dueMs: number;
+  /** When they were asked last; 0 before the first time. */
+  readonly askedMs: number;
+  /** What came of it the last time it ended: the card's version, or none, and why sources were passed over. */
+  readonly last:
+    | {
+        readonly askedMs: number;
+        readonly atMs: number;
+        readonly version?: string;
+        readonly faults: readonly { readonly source: string; readonly detail: string }[];
+      }
+    | undefined;
+}
+
 export type Taken =
   | { readonly end: "done"; readonly regions: Readonly<Record<string, RegionRates>> }
   | { readonly end: "unknown"; readonly detail: string };

@@ -8,7 +8,7 @@ import { DurableObject } from "cloudflare:workers";
 import { CARD_HONOURED_S, CARD_REFRESH_MIN_S, CARD_REFRESH_S } from "#contract/limits";
 import { RateCard } from "#contract/rates";
 import { ratesFault } from "#rules/rates";
-import type { Clock, PriceSource, ShelvedCard } from "./ports.ts";
+import type { Clock, PriceSource, ShelfState, ShelvedCard } from "./ports.ts";
 import { migrateRates } from "./schema.ts";
 
 export interface RatesPorts {
@@ -25,7 +25,7 @@ const DIED_RETRY_MS = 600_000;
 /** The alarm comes back no sooner, whatever goes wrong. */
 const PAUSE_MS = 5_000;
 
-type Meta = "due_ms" | "asked_ms" | "failures";
+type Meta = "due_ms" | "asked_ms" | "failures" | "last";
 
 export abstract class RatesObject<Env = unknown> extends DurableObject<Env> {
   protected abstract openPorts(): RatesPorts;
@@ -59,14 +59,25 @@ export abstract class RatesObject<Env = unknown> extends DurableObject<Env> {
     return cards;
   }
 
-  /** Asks AWS soon instead of tomorrow: at once, or when the last time is ten minutes ago. Answers when. */
-  refresh(): { dueMs: number } {
+  /** Asks AWS soon instead of tomorrow: at once, or when the last time is ten minutes ago. */
+  refresh(): ShelfState {
     const soonMs = Math.max(this.#world().clock.nowMs(), this.#read("asked_ms") + CARD_REFRESH_MIN_S * 1000);
-    const dueMs = this.#read("due_ms");
-    if (dueMs <= soonMs) return { dueMs };
-    this.#write("due_ms", soonMs);
-    this.#arm(0);
-    return { dueMs: soonMs };
+    if (this.#read("due_ms") > soonMs) {
+      this.#write("due_ms", soonMs);
+      this.#arm(0);
+    }
+    return this.state();
+  }
+
+  /** When AWS is asked next, and what came of the last time. */
+  state(): ShelfState {
+    const told = this.#text("last");
+    return {
+      sources: this.#world().sources.map(({ name }) => name),
+      dueMs: this.#read("due_ms"),
+      askedMs: this.#read("asked_ms"),
+      last: told === undefined ? undefined : (JSON.parse(told) as ShelfState["last"]),
+    };
   }
 
   override async alarm(): Promise<void> {
@@ -88,21 +99,26 @@ export abstract class RatesObject<Env = unknown> extends DurableObject<Env> {
       this.#write("asked_ms", nowMs);
       this.#write("due_ms", nowMs + DIED_RETRY_MS);
     });
+    const faults: { source: string; detail: string }[] = [];
     for (const source of sources) {
       const taken = await askedOf(source, regions, nowMs);
       const fault = taken.end === "done" ? ratesFault(taken.regions, regions) : taken.detail;
-      if (taken.end === "done" && fault === undefined) return this.#shelve(source, taken.regions, clock.nowMs());
+      if (taken.end === "done" && fault === undefined)
+        return this.#shelve(source, taken.regions, { askedMs: nowMs, atMs: clock.nowMs(), faults });
       console.error(JSON.stringify({ code: "rates_not_taken", source: source.name, detail: fault }));
+      faults.push({ source: source.name, detail: (fault ?? "").slice(0, 500) });
     }
     const failures = this.#read("failures");
     const waitMs = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 0;
     this.ctx.storage.transactionSync(() => {
       this.#write("failures", failures + 1);
+      this.#write("last", JSON.stringify({ askedMs: nowMs, atMs: clock.nowMs(), faults }));
       this.#write("due_ms", clock.nowMs() + (sources.length === 0 ? CARD_REFRESH_S * 1000 : waitMs));
     });
   }
 
-  #shelve(source: PriceSource, regions: RateCard["regions"], nowMs: number): void {
+  #shelve(source: PriceSource, regions: RateCard["regions"], told: NonNullable<ShelfState["last"]>): void {
+    const nowMs = told.atMs;
     const at = new Date(nowMs).toISOString();
     const version = `${at.slice(0, 19)}Z.${source.label}`;
     const card = RateCard.parse({ version, date: at.slice(0, 10), source: source.name, regions });
@@ -111,6 +127,7 @@ export abstract class RatesObject<Env = unknown> extends DurableObject<Env> {
       sql.exec("UPDATE cards SET superseded_ms = ? WHERE superseded_ms IS NULL", nowMs);
       sql.exec("INSERT INTO cards (version, card, taken_ms) VALUES (?, ?, ?)", version, JSON.stringify(card), nowMs);
       this.#write("failures", 0);
+      this.#write("last", JSON.stringify({ ...told, version }));
       this.#write("due_ms", nowMs + CARD_REFRESH_S * 1000);
     });
   }
@@ -121,11 +138,15 @@ export abstract class RatesObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #read(key: Meta): number {
-    const [row] = this.ctx.storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = ?", key).toArray();
-    return Number(row?.value ?? "0");
+    return Number(this.#text(key) ?? "0");
   }
 
-  #write(key: Meta, value: number): void {
+  #text(key: Meta): string | undefined {
+    const [row] = this.ctx.storage.sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = ?", key).toArray();
+    return row?.value;
+  }
+
+  #write(key: Meta, value: number | string): void {
     this.ctx.storage.sql.exec(
       "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       key,

@@ -78,10 +78,15 @@ export abstract class RegistryObject<Env = unknown> extends DurableObject<Env> {
     }
   }
 
-  /** Every wallet that was ever due, in order of address. */
-  walletsAfter(after: string, atMost: number): Wallet[] {
+  /** Wallets that are due by then as far as is known here, which is never too late (roll.ts); in order of address. */
+  dueAfter(after: string, untilMs: number, atMost: number): Wallet[] {
     return this.ctx.storage.sql
-      .exec<{ wallet: string }>("SELECT wallet FROM wallets WHERE wallet > ? ORDER BY wallet LIMIT ?", after, atMost)
+      .exec<{ wallet: string }>(
+        "SELECT wallet FROM wallets WHERE wallet > ? AND due_ms <= ? ORDER BY wallet LIMIT ?",
+        after,
+        untilMs,
+        atMost,
+      )
       .toArray()
       .map(({ wallet }) => wallet as Wallet);
   }

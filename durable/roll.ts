@@ -9,6 +9,7 @@ import { OVERDUE_DUE } from "./lapses.ts";
 import { MANDATE_DUE } from "./mandates.ts";
 import { LOOK_DUE } from "./unconfirmed.ts";
 import { UNSERVED_DUE } from "./unserved.ts";
+import { WARNING_DUE } from "./warnings.ts";
 
 /** Numbered, because a told time and an answered one may overtake each other; the higher number counts. */
 export interface Due {
@@ -30,6 +31,7 @@ const DUES: readonly string[] = [
   OVERDUE_DUE,
   FORECAST_DUE,
   MANDATE_DUE,
+  WARNING_DUE,
 ];
 
 /** The earliest deadline in the rows. */

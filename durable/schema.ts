@@ -191,6 +191,14 @@ const WALLET_MIGRATIONS: readonly string[] = [
   ALTER TABLE plans ADD COLUMN rewrapped_dek TEXT;
   ALTER TABLE plans ADD COLUMN rewraps INTEGER NOT NULL DEFAULT 0;
   `,
+  `
+  -- Warnings before the end (warnings.ts): when the next one is due, how many were given, and for which end of what was paid.
+  ALTER TABLE orders ADD COLUMN warn_ms INTEGER;
+  ALTER TABLE orders ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE orders ADD COLUMN warned_ms INTEGER;
+  UPDATE orders SET warned_ms = paid_through_ms, warn_ms = paid_through_ms - 604800000 WHERE state IN ('paid', 'stored');
+  CREATE INDEX orders_warn ON orders (warn_ms) WHERE warn_ms IS NOT NULL;
+  `,
 ];
 
 const RELAYER_MIGRATIONS: readonly string[] = [

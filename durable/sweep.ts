@@ -91,8 +91,9 @@ async function recheck(wallet: Sweepable, chain: Chain, { job, seen }: Standing)
 
 async function serve(wallet: Sweepable, store: Store, owner: Wallet, unserved: Unserved): Promise<void> {
   // A bucket whose removal nobody has decided for a day is no bucket either.
-  if (unserved.bucket.leaving) return wallet.finishUnserved(unserved, "unknown");
-  const make = async () => (await store.ensureBucket({ ...unserved.bucket, wallet: owner })).end;
+  const { bucket } = unserved;
+  if (!bucket || bucket.leaving) return wallet.finishUnserved(unserved, "unknown");
+  const make = async () => (await store.ensureBucket({ ...bucket, wallet: owner })).end;
   wallet.finishUnserved(unserved, await answerOf("serve", unserved.orderId, make, "unknown"));
 }
 

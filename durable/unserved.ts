@@ -13,13 +13,16 @@ import { changeCredit, limit, type Tx } from "./tx.ts";
 
 export interface Unserved {
   readonly orderId: string;
-  readonly bucket: BucketTry;
+  /** Absent where the region is sold no more. */
+  readonly bucket: BucketTry | undefined;
 }
 
 /** Only of payments that are final: money that a reorg may still take is no credit yet. */
 const GIVEN_UP = `FROM orders JOIN payments ON payments.claim_key = orders.claim_key
   WHERE orders.unserved_ms IS NOT NULL AND orders.state = 'paid' AND payments.state = 'settled' AND payments.review_ms IS NULL`;
 
+/** Each with its time, as SQL. */
+export const UNSERVED_DUE_ROWS = `SELECT orders.order_id, orders.unserved_ms + ${DAY_MS} AS due_ms ${GIVEN_UP}`;
 /** When the first of them is due, as SQL for the alarm. */
 export const UNSERVED_DUE = `SELECT min(orders.unserved_ms) + ${DAY_MS} AS due ${GIVEN_UP}`;
 
@@ -39,7 +42,7 @@ export function dueUnserved(tx: Tx, policy: Policy, atMost: number): Unserved[] 
 
 /** After the last try: the order can be served after all, or its money goes back to the wallet. */
 export function finishUnserved(tx: Tx, { orderId, bucket }: Unserved, end: "ready" | "taken" | "unknown"): void {
-  if (end !== "unknown" && !bucket.ready) finishBucket(tx, bucket, end);
+  if (end !== "unknown" && bucket && !bucket.ready) finishBucket(tx, bucket, end);
   const still = tx.first("SELECT 1 AS yes FROM orders WHERE order_id = ? AND unserved_ms IS NOT NULL", orderId);
   const order = findOrder(tx, orderId);
   if (!still || order?.state !== "paid") return;

@@ -5,6 +5,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Refusal, refuse } from "#contract/errors";
+import { type Agenda, type AgendaAsk, agenda } from "./agenda.ts";
 import { billing, eventsAfter, type Mark } from "./billing.ts";
 import { type BrowserStep, browse } from "./browser.ts";
 import { boughtBefore, type Purchase } from "./catalogue.ts";
@@ -12,34 +13,27 @@ import { beginConfirm, discardPlan, finishConfirm, type ToConfirm } from "./conf
 import { type Spent, spendKeyed } from "./credit.ts";
 import { beginDelete, type Deleting } from "./deletes.ts";
 import { type DownloadAsk, type Taken, takeDownload } from "./downloads.ts";
-import { dueEmptied, type Emptied, finishEmptied } from "./emptied.ts";
+import { type Emptied, finishEmptied } from "./emptied.ts";
+import { apart, dueErrands } from "./errands.ts";
 import { type Book, type BookAsk, book } from "./export.ts";
-import { dueRechecks, finishRecheck, finishReopened } from "./finality.ts";
-import { dueForecasts, finishForecast } from "./forecasts.ts";
+import { finishRecheck, finishReopened } from "./finality.ts";
+import { finishForecast } from "./forecasts.ts";
 import { beginKeyed } from "./identified.ts";
 import { type KeyUse, underKey } from "./keys.ts";
-import { dueOrders, finishDue, type Lapsing, lapsing, type Now, type Seen } from "./lapses.ts";
+import { finishDue, type Now, type Seen } from "./lapses.ts";
 import { type Claim, findPayment } from "./ledger.ts";
 import { type Cursor, type ListScope, leasesIn, noteStrays, type Section, takeList } from "./lists.ts";
-import {
-  apart,
-  beginMandates,
-  finishMandate,
-  type MandateStep,
-  type MandateStepped,
-  mandateStep,
-} from "./mandating.ts";
+import { beginMandates, finishMandate, type MandateStep, type MandateStepped, mandateStep } from "./mandating.ts";
 import { walletNamed } from "./naming.ts";
 import { findLive, findOrder, largestRoom, type Order, rename } from "./orders.ts";
 import { finishParts, forgetParts, pinParts } from "./parts.ts";
-import { duePayments, type Finished, finishPayment } from "./payments.ts";
+import { type Finished, finishPayment } from "./payments.ts";
 import type { Pin } from "./pins.ts";
 import { type Planned, planFor } from "./planning.ts";
 import {
   type Asker,
   type BucketTry,
   type Content,
-  dueErasures,
   finishBucket,
   finishErasure,
   hasBucket,
@@ -60,9 +54,10 @@ import { type StatementStep, type StatementStepped, statementStep } from "./stat
 import { paymentStatus } from "./status.ts";
 import { sweep } from "./sweep.ts";
 import { openTx, type Tx } from "./tx.ts";
-import { dueLooks, finishLook, type Look } from "./unconfirmed.ts";
-import { dueUnserved, finishUnserved, type Unserved } from "./unserved.ts";
+import { finishLook, type Look } from "./unconfirmed.ts";
+import { finishUnserved, type Unserved } from "./unserved.ts";
 import type { WalletPorts } from "./wallet-ports.ts";
+import { giveWarnings } from "./warnings.ts";
 
 export type { WalletPorts };
 
@@ -298,9 +293,9 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
     return this.#transact((tx) => bindProof(tx, proof) ?? eventsAfter(tx, after, atMost));
   }
 
-  /** What would lapse before `untilMs`; changes nothing. */
-  lapsing(now: Now, untilMs: number, atMost: number): Lapsing[] {
-    return this.#transact((tx) => lapsing(tx, now, untilMs, atMost));
+  /** What the alarm would do, and when; changes nothing. */
+  agenda(ask: AgendaAsk): Agenda {
+    return this.#transact((tx) => agenda(tx, ask));
   }
 
   /** Called by the registry when this wallet seems overdue: an alarm that was lost is set again. */
@@ -350,20 +345,10 @@ export abstract class WalletObject<Env = unknown> extends DurableObject<Env> {
 
   #due() {
     const { policy } = this.#ports();
-    // Before anything is overdue, and in a transaction of their own.
-    const mandates = apart(() => this.#transact((tx) => beginMandates(tx, 20)));
-    return this.#transact((tx) => ({
-      mandates,
-      owner: tx.wallet,
-      unserved: dueUnserved(tx, policy, 5),
-      looks: dueLooks(tx, 10),
-      payments: duePayments(tx, 20),
-      standing: dueRechecks(tx, 20),
-      erasures: dueErasures(tx, 50),
-      emptied: dueEmptied(tx, 5),
-      overdue: dueOrders(tx, 100),
-      forecasts: dueForecasts(tx),
-    }));
+    // Each in a transaction of its own: mandates pay before anything is overdue, and nobody is erased unwarned.
+    const mandates = apart("mandates", () => this.#transact((tx) => beginMandates(tx, 20)), []);
+    apart("warnings", () => this.#transact((tx) => giveWarnings(tx, 200)), undefined);
+    return { owner: this.#wallet(), mandates, ...dueErrands((work) => this.#transact(work), policy) };
   }
 
   #transact<T>(work: (tx: Tx) => T): T {

@@ -86,7 +86,7 @@ const Settings = z.object({
   PRICING_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   /** `<address>=<secret id>` of the key that signs offers and receipts; without it nothing is signed. */
   RECEIPTS: z.string().optional(),
-  /** Addresses, comma separated, of whoever may read every wallet's ledger; nobody without it. */
+  /** Addresses, comma separated, of whoever may read every wallet's ledger and ask as the operator; nobody without it. */
   OPERATORS: List.pipe(z.array(Address)).optional(),
   TICKET_KEY: z.string().regex(/^[0-9a-fA-F]{64}$/, "wanted 64 hex digits"),
   PUBLIC_URL: z.url().transform((url) => url.replace(/\/$/, "")),
@@ -252,6 +252,10 @@ export function openPorts(env: Env): Ports {
     network: opened.network,
     policy: opened.policy,
     operators: settings.OPERATORS ?? [],
+    registries: SHARDS.map((name) => ({
+      dueAfter: (after, untilMs, atMost) => env.REGISTRY.getByName(name).dueAfter(after, untilMs, atMost),
+    })),
+    shelf: { state: () => env.RATES.getByName("rates").state(), refresh: () => env.RATES.getByName("rates").refresh() },
     chain: chainOf(env, opened),
     store: opened.store,
     rates: opened.rates,

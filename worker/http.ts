@@ -10,6 +10,7 @@ import type { Call, Outcome } from "./flow/call.ts";
 import { confirm } from "./flow/confirm.ts";
 import { openapi, wellKnown } from "./flow/discovery.ts";
 import { download } from "./flow/download.ts";
+import { dryRun } from "./flow/dry-run.ts";
 import { estimateStorage, estimateTransfer, rates } from "./flow/estimate.ts";
 import { inlineRoom } from "./flow/inline.ts";
 import { journal } from "./flow/journal.ts";
@@ -20,6 +21,7 @@ import { parts } from "./flow/parts.ts";
 import { payment } from "./flow/payment.ts";
 import type { Ports } from "./flow/ports.ts";
 import { quote } from "./flow/quote.ts";
+import { ratesState, refreshRates } from "./flow/rates-state.ts";
 import { remove } from "./flow/remove.ts";
 import { rewrap } from "./flow/rewrap.ts";
 import { settle } from "./flow/settle.ts";
@@ -86,6 +88,10 @@ export function routes(
   on(["POST"], "/mandates/add", addMandates);
   on(["GET", "POST"], "/mandates/ls", listMandates);
   on(["POST", "DELETE"], "/mandates/revoke", revokeMandates);
+
+  on(["GET"], "/operator/sweep", dryRun);
+  on(["GET"], "/operator/rates", ratesState);
+  on(["POST"], "/operator/rates/refresh", refreshRates);
 
   on(["GET"], "/auth/challenge", challenge);
   on(["POST"], "/auth/session", session);

@@ -4,6 +4,7 @@
  * apologised for (PRD R3: 30-day interval, 32-day deadline).
  */
 import { GRACE_DAYS, PERIOD_DAYS } from "#contract/limits";
+import type { OrderState } from "./lease.ts";
 
 export const DAY_MS = 86_400_000;
 
@@ -22,6 +23,11 @@ export function renewedThroughMs(paidThroughMs: number, paidAtMs: number): numbe
 /** The moment after which an unpaid object may be erased. */
 export function deleteAfterMs(paidThroughMs: number): number {
   return paidThroughMs + GRACE_DAYS * DAY_MS;
+}
+
+/** The same for an order as it stands: without bytes there is nothing to be sorry for, and no grace. */
+export function endsAfterMs(state: OrderState, paidThroughMs: number): number {
+  return state === "paid" ? paidThroughMs : deleteAfterMs(paidThroughMs);
 }
 
 /** What is left of a period whose payment a reorg took for good: its 30 days go, but nobody is erased within two days of the news. */

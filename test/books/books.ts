@@ -6,14 +6,11 @@
  * The key signs wallet proofs and nothing else. It is the wallet's own, or one of the operator's (OPERATORS), which may ask for any
  * wallet. `--all` needs the chain: who ever paid is what the chain says. Ends with 0 when everything that was checked is proven.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
-import { HealthReply } from "#contract/api";
-import { sha256Hex, utf8ToBytes } from "#contract/bytes";
+import type { PrivateKeyAccount } from "viem/accounts";
 import { LEDGER_COLUMNS, LedgerReply } from "#contract/ledger";
-import { encodeProof, proofTypedData } from "#contract/proof";
-import { parseWallet } from "#contract/wallet";
+import { accountFrom, healthOf, runProgram, type Speaker, said } from "../operator/speaking.ts";
 import { type Span, transfersTo } from "./chain.ts";
 import { type Ledger, prove, type Verdict } from "./proving.ts";
 
@@ -34,7 +31,8 @@ export interface Books {
 }
 
 export async function books({ edge, account, wallet, month, rpc, blocks = 10_000n }: BooksAsk): Promise<Books> {
-  const health = HealthReply.parse(await (await fetch(new URL("/healthz", edge))).json());
+  const health = await healthOf(edge);
+  const speaks = { edge, account, chainId: health.chain_id };
   const place = { asset: health.asset as `0x${string}`, payTo: health.pay_to as `0x${string}`, blocks };
   const span = month === undefined ? undefined : spanOf(month);
   const payer = wallet === undefined ? undefined : (wallet.toLowerCase() as `0x${string}`);
@@ -42,18 +40,11 @@ export async function books({ edge, account, wallet, month, rpc, blocks = 10_000
   if (payer === undefined && !onChain) throw new Error("--all needs --rpc: who paid is what the chain says");
   const wallets = payer === undefined ? [...new Set((onChain ?? []).map(({ from }) => from))] : [payer];
   const ledgers: Ledger[] = [];
-  for (const each of wallets)
-    ledgers.push({ wallet: each, pages: await pagesOf(edge, account, health.chain_id, each, month), whole: !month });
+  for (const each of wallets) ledgers.push({ wallet: each, pages: await pagesOf(speaks, each, month), whole: !month });
   return { ledgers, verdict: onChain && prove(ledgers, onChain) };
 }
 
-async function pagesOf(
-  edge: string,
-  account: PrivateKeyAccount,
-  chainId: number,
-  wallet: string,
-  month: string | undefined,
-): Promise<LedgerReply[]> {
+async function pagesOf(speaks: Speaker, wallet: string, month: string | undefined): Promise<LedgerReply[]> {
   const pages: LedgerReply[] = [];
   for (let after: string | null | undefined; after !== null; ) {
     const query = new URLSearchParams({
@@ -61,34 +52,11 @@ async function pagesOf(
       ...(month ? { month } : {}),
       ...(after ? { after } : {}),
     });
-    const url = new URL(`/billing/journal?${query}`, edge);
-    const said = await fetch(url, { headers: { "x-wallet-signature": await proofOf(account, chainId, url) } });
-    const text = await said.text();
-    if (!said.ok) throw new Error(`${wallet}: the service answered ${said.status}: ${text.slice(0, 300)}`);
-    const page = LedgerReply.parse(JSON.parse(text));
+    const page: LedgerReply = await said(LedgerReply, speaks, "GET", `/billing/journal?${query}`);
     pages.push(page);
     after = page.next_after;
   }
   return pages;
-}
-
-async function proofOf(account: PrivateKeyAccount, chainId: number, url: URL): Promise<string> {
-  const wallet = parseWallet(account.address);
-  if (!wallet) throw new Error(`${account.address} is not an address`);
-  const unsigned = {
-    version: "2" as const,
-    wallet,
-    nonce: generatePrivateKey(),
-    timestampS: Math.floor(Date.now() / 1000),
-    claimed: {
-      method: "GET",
-      path: url.pathname,
-      host: url.host,
-      query: url.search.slice(1),
-      bodyHash: `0x${sha256Hex(utf8ToBytes(""))}` as const,
-    },
-  };
-  return encodeProof({ ...unsigned, signature: await account.signTypedData(proofTypedData(unsigned, chainId)) });
 }
 
 function spanOf(month: string): Span {
@@ -120,8 +88,7 @@ async function main(): Promise<number> {
   if (edge === undefined || keyFile === undefined)
     throw new Error("wanted: --edge <url> --key-file <file with a 0x key>");
   if (check && rpc === undefined) throw new Error("--check needs --rpc <url of a Base endpoint>");
-  const key = readFileSync(keyFile, "utf8").trim();
-  const account = privateKeyToAccount((key.startsWith("0x") ? key : `0x${key}`) as `0x${string}`);
+  const account = accountFrom(keyFile);
   const wallet = values.all ? undefined : (values.wallet ?? account.address);
   const found = await books({ edge, account, wallet, month, rpc, blocks: BigInt(values.blocks) });
   if (csv !== undefined) writeFileSync(csv, csvOf(found.ledgers));
@@ -136,4 +103,4 @@ async function main(): Promise<number> {
   return check && verdict.faults.length > 0 ? 1 : 0;
 }
 
-if (import.meta.main) process.exitCode = await main();
+if (import.meta.main) await runProgram(main);

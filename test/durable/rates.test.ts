@@ -100,6 +100,22 @@ describe("the rates object", () => {
     expect(asked.filter((label) => label === "first")).toHaveLength(7);
   });
 
+  test("tells what came of the last time: the card, or why there is none, and that it is being asked", async () => {
+    const { tells, pass, stub } = await scene();
+    expect((await stub.state()).last).toMatchObject({ faults: [{ source: "the first", detail: "busy" }, {}] });
+    tells["second"] = () => done("0.024");
+    await pass(60_000);
+    const { last, askedMs } = await stub.state();
+    expect(last).toMatchObject({ askedMs, faults: [{ source: "the first", detail: "busy" }] });
+    expect((await stub.cards())[0]?.card.version).toBe(last?.version);
+    tells["second"] = () => done("23");
+    await pass(CARD_REFRESH_S * 1000);
+    const after = await stub.state();
+    expect(after.last?.version).toBeUndefined();
+    expect(after.last?.faults.map(({ source }) => source)).toEqual(["the first", "the second"]);
+    expect(after.last?.faults[1]?.detail).toMatch(/\d/);
+  });
+
   test("keeps the last good card while nobody tells, and asks more and more rarely", async () => {
     const { tells, pass, shelf, dueInMs } = await scene();
     tells["first"] = () => done("0.023");
@@ -162,7 +178,7 @@ describe("the rates object", () => {
     tells["first"] = () => done("0.024");
     const { dueMs } = await stub.refresh();
     expect(Math.abs(dueMs - clockOf(name).nowMs() - CARD_REFRESH_MIN_S * 1000)).toBeLessThan(60_000);
-    expect(await stub.refresh()).toEqual({ dueMs });
+    expect(await stub.refresh()).toMatchObject({ dueMs, sources: ["the first", "the second"] });
     await pass(CARD_REFRESH_MIN_S * 1000);
     expect((await shelf())[0]?.[0]).toBe("0.024");
     // A region that is sold since: nobody has to ask.

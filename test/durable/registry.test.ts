@@ -29,7 +29,10 @@ describe("a registry", () => {
     expect(await registry.wakeOverdue()).toEqual({ woken: 1, failed: 0 });
     expect(await registry.wakeOverdue()).toEqual({ woken: 0, failed: 0 });
     expect(woken).toEqual([late]);
-    expect(new Set(await registry.walletsAfter("", 10))).toEqual(new Set([late, early, never]));
+    const due = await registry.dueAfter("", now() + 2 * DAY_MS, 10);
+    expect(due).toEqual([late, early].sort());
+    expect(await registry.dueAfter(due[0] ?? "", now() + 2 * DAY_MS, 1)).toEqual(due.slice(1));
+    expect(await registry.dueAfter("", now() - 1, 10)).toEqual([]);
   });
 
   it("tries a wallet that fails again and again, and serves the others meanwhile", async () => {

@@ -15,6 +15,7 @@ import { inlineUploads } from "./suite/inline.ts";
 import { mandates } from "./suite/mandates.ts";
 import { money } from "./suite/money.ts";
 import { oldClient } from "./suite/old-client.ts";
+import { operators } from "./suite/operator.ts";
 import { packs } from "./suite/packs.ts";
 import { parts } from "./suite/parts.ts";
 import { reads } from "./suite/reads.ts";
@@ -54,6 +55,7 @@ packs(live);
 parts(live);
 browser(live);
 refusals(live);
+operators(live, operator);
 ledgers(live, operator);
 // Last, because the others would be cut off.
 crash(live);

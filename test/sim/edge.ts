@@ -139,6 +139,10 @@ async function handle(
 /** An invariant of the shipped code itself broke. */
 export class Broken extends Error {}
 
+const nobodyAsks = async () => {
+  throw new Broken("no operator is in this world");
+};
+
 function portsFor(parts: EdgeParts, actor: Actor): Ports {
   return {
     clock: parts.clock ?? { nowMs: () => parts.time.nowMs },
@@ -149,6 +153,8 @@ function portsFor(parts: EdgeParts, actor: Actor): Ports {
     policy: parts.policy,
     network: NETWORK,
     operators: [],
+    registries: [],
+    shelf: { state: nobodyAsks, refresh: nobodyAsks },
     storeOrigins: [],
     publicUrl: "https://edge.sim",
     tickets: openTickets("11".repeat(32)),

@@ -2,7 +2,7 @@
 import { type BillingReply, BillingRequest, type DuePeriod, type EventsReply, EventsRequest } from "#contract/billing";
 import { refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
-import { deleteAfterMs } from "#rules/calendar";
+import { endsAfterMs } from "#rules/calendar";
 import type { DueRow, Mark, PaidRow } from "../../durable/billing.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified, READERS } from "./identity.ts";
@@ -53,7 +53,7 @@ async function duePeriod(ports: Ports, { order, lengthBytes, lastIndex }: DueRow
     state: order.state === "paid" ? "paid" : "stored",
     size_bytes: lengthBytes,
     paid_through: new Date(paidThroughMs).toISOString(),
-    delete_after: new Date(order.state === "paid" ? paidThroughMs : deleteAfterMs(paidThroughMs)).toISOString(),
+    delete_after: new Date(endsAfterMs(order.state, paidThroughMs)).toISOString(),
     period_index: lastIndex,
     next_period_index: lastIndex + 1,
     ...(priced.ok ? { next_amount: formatMicroUsdc(priced.price.total) } : {}),

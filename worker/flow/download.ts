@@ -3,6 +3,7 @@
 import { DOWNLOAD_URL_TTL_DEFAULT_S } from "#contract/limits";
 import { type DownloadReply, DownloadRequest } from "#contract/objects";
 import { debitOf } from "#rules/allowance";
+import { endsAfterMs } from "#rules/calendar";
 import { priceOfDownload } from "#rules/pricing";
 import type { BeyondDownload, DownloadAsk } from "../../durable/downloads.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
@@ -11,7 +12,7 @@ import { identified, READERS } from "./identity.ts";
 import { withPack } from "./pack.ts";
 import type { Ports } from "./ports.ts";
 import { checksumOf } from "./presign.ts";
-import { placeOf } from "./stat.ts";
+import { nextAmounts, placeOf } from "./stat.ts";
 import type { Who } from "./who.ts";
 
 export async function download(ports: Ports, call: Call): Promise<Outcome> {
@@ -37,6 +38,8 @@ export async function download(ports: Ports, call: Call): Promise<Outcome> {
     span,
     disposition,
   });
+  const paidThroughMs = order.paidThroughMs ?? 0;
+  const next = (await nextAmounts(ports, order.region))(content.lengthBytes);
   const reply: DownloadReply = {
     download_url: url,
     download_headers: headers,
@@ -50,7 +53,9 @@ export async function download(ports: Ports, call: Call): Promise<Outcome> {
     content_sha256: content.sha256,
     checksum: checksumOf(content),
     ...(content.wrappedDek === undefined ? {} : { wrapped_dek: content.wrappedDek }),
-    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
+    paid_through: new Date(paidThroughMs).toISOString(),
+    delete_after: new Date(endsAfterMs(order.state, paidThroughMs)).toISOString(),
+    ...(next === undefined ? {} : { next_amount: next }),
     downloads_left: allowance.downloadsLeft,
     download_bytes_left: allowance.bytesLeft,
     allowance_until: new Date(allowance.untilMs).toISOString(),

@@ -6,6 +6,7 @@ import type { Wallet } from "#contract/wallet";
 import type { Book, BookRow } from "../../durable/export.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { identified, READERS } from "./identity.ts";
+import { admitted } from "./operator.ts";
 import type { Ports } from "./ports.ts";
 
 export async function journal(ports: Ports, call: Call): Promise<Outcome> {
@@ -19,10 +20,8 @@ export async function journal(ports: Ports, call: Call): Promise<Outcome> {
   const wallet = named ?? who.wallet;
   if (wallet !== who.wallet) {
     // A session is what somebody may have been given to read one wallet; others' books take the operator's own signature.
-    if (who.by !== "proof" || !who.proof || !ports.operators.includes(who.wallet))
-      return refuse("wallet_mismatch", `${who.wallet} asks for the ledger of ${wallet}`);
-    const bound = await ports.wallet(who.wallet).prove(who.proof);
-    if (!bound.ok) return bound;
+    const operator = await admitted(ports, who);
+    if (!operator.ok) return operator;
   }
   const proof = wallet === who.wallet ? who.proof : undefined;
   const book = await ports.wallet(wallet).book(proof, { ...spanOf(month), after: mark, atMost: LEDGER_ROWS_MAX });

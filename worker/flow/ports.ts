@@ -2,7 +2,8 @@
 import type { RateCard } from "#contract/rates";
 import type { Wallet } from "#contract/wallet";
 import type { Network } from "#contract/x402";
-import type { BytesIn, Chain, Clock, Policy, Rates, Store } from "../../durable/ports.ts";
+import type { BytesIn, Chain, Clock, Policy, Rates, ShelfState, Store } from "../../durable/ports.ts";
+import type { RegistryObject } from "../../durable/registry.ts";
 import type { Beat, Pulse } from "../../durable/rules/pulse.ts";
 import type { WalletObject } from "../../durable/wallet.ts";
 
@@ -26,7 +27,7 @@ export type WalletRemote = Remote<
     | "statement"
     | "book"
     | "wake"
-    | "lapsing"
+    | "agenda"
     | "billing"
     | "events"
     | "plan"
@@ -69,8 +70,12 @@ export interface Ports {
   readonly pulse: { read(): Promise<Pulse> };
   readonly policy: Policy;
   readonly network: Network;
-  /** Wallets whose proof opens every wallet's ledger; none where the operator named none. */
+  /** Wallets whose proof opens what only the operator may ask; none where he named none. */
   readonly operators: readonly Wallet[];
+  /** Where it is kept who is due when, in the order of their numbers. */
+  readonly registries: readonly Remote<Pick<RegistryObject, "dueAfter">>[];
+  /** Where the rate cards are kept. */
+  readonly shelf: { state(): Promise<ShelfState>; refresh(): Promise<ShelfState> };
   /** Our own origin as clients reach it; payments name resources under it. */
   readonly publicUrl: string;
   /** Where presigned URLs lead, as sources of a Content-Security-Policy: the only other hosts the page may speak to. */

@@ -6,7 +6,7 @@ import { formatMicroUsdc } from "#contract/money";
 import type { ListedObject, ListRequest, StatReply } from "#contract/objects";
 import { formatSize } from "#contract/sizes";
 import { s3Key } from "#contract/wallet";
-import { deleteAfterMs } from "#rules/calendar";
+import { endsAfterMs } from "#rules/calendar";
 import { priceOfPeriod } from "#rules/pricing";
 import type { ObjectPlace } from "../../durable/ports.ts";
 import type { Leased, StoredContent } from "../../durable/reads.ts";
@@ -116,7 +116,7 @@ export function listed(lease: Leased, bytes: Bytes | undefined, nextAmount: Next
     ...(content?.wrappedDek === undefined ? {} : { wrapped_dek: content.wrappedDek }),
     size_bytes_max: order.sizeMax,
     paid_through: new Date(paidThroughMs).toISOString(),
-    delete_after: new Date(deleteAfterMs(paidThroughMs)).toISOString(),
+    delete_after: new Date(endsAfterMs(order.state, paidThroughMs)).toISOString(),
     amount: order.amount,
     ...(next === undefined ? {} : { next_amount: next }),
     downloads_left: allowance.downloadsLeft,
