@@ -3,14 +3,16 @@
 import { explain, Fault, type FaultFacts } from "./faults.ts";
 import { type Approve, type AskedMandates, type MandatesSigned, runMandates } from "./operations/mandate.ts";
 import type { Running, RunOptions } from "./operations/runner.ts";
-import { runStatement, type StatementsPaid } from "./operations/statement.ts";
+import { purchaseOfStatement, runStatement, type StatementFacts, type StatementsPaid } from "./operations/statement.ts";
 import type { Stored } from "./operations/store.ts";
 import type { Session } from "./session.ts";
+import type { Pins } from "./state/catalogue.ts";
 import type { Operation, Operations } from "./state/operations.ts";
 
 /** What this needs of the core; the core itself goes on with these operations after a crash. */
 export interface Keeper {
   readonly operations: Operations;
+  readonly pins: Pins;
   session(): Promise<Session>;
   nameOf(ask: { objectKey: string; agentId?: string | undefined }): { objectKey: string; agentId: string };
   run<T>(
@@ -43,6 +45,13 @@ export async function payStatement(core: Keeper, ask: StatementAsk = {}): Promis
 export async function runStatements(core: Keeper, { id }: Operation, ask: Resuming): Promise<StatementsPaid> {
   const session = await core.session();
   const begun = mustFind(core, id);
+  const { endsBefore, statement } = begun.facts as StatementFacts;
+  const isSigned = statement != null && session.spending.live(purchaseOfStatement(statement)) !== undefined;
+  if (endsBefore != null && !isSigned && core.pins.read("renewals") === "off") {
+    // It began by itself, nothing was promised, and its owner has said no since.
+    core.operations.cancel(id);
+    return { operationId: id, statements: [] };
+  }
   return core.run(begun, ask, (running) =>
     // What another process did before it let go is in the journal, not in what was read before.
     runStatement({ session, operation: mustFind(core, id), running, approve: ask.approve }),

@@ -60,6 +60,11 @@ export interface PayerOptions {
 /** Chain time may trail our clock: an authorization is over this long after its `validBefore`. */
 const OVER_AFTER_S = 90;
 
+/** Seconds until it can be charged no more; 0 or less when it cannot. */
+export function overInS({ validBeforeS }: Authorization, nowMs: number): number {
+  return Number(validBeforeS) + OVER_AFTER_S - Math.floor(nowMs / 1000);
+}
+
 export function createPayer(options: PayerOptions): Payer {
   return {
     async pay(required, held) {
@@ -86,7 +91,7 @@ async function authorize(
   const nowMs = Date.now();
   const earlier = held.purchase === undefined ? undefined : ledger?.live(held.purchase);
   if (earlier !== undefined) {
-    const leftS = Number(earlier.validBeforeS) + OVER_AFTER_S - Math.floor(nowMs / 1000);
+    const leftS = overInS(earlier, nowMs);
     if (leftS > 0 && earlier.value === terms.amount && earlier.to === terms.payTo) return earlier;
     const paid = formatDollars(earlier.value);
     if (leftS > 0)

@@ -7,7 +7,7 @@
 import { randomInt } from "node:crypto";
 import { payStatement, type StatementAsk } from "./ahead.ts";
 import type { Core } from "./core.ts";
-import { explain } from "./faults.ts";
+import { explain, type FaultFacts } from "./faults.ts";
 import { newNotices } from "./notices.ts";
 import type { DueLine, PaidStatement, StatementFacts } from "./operations/statement.ts";
 import { clearWarning, type RenewalWarning, raiseWarning } from "./warning.ts";
@@ -32,6 +32,8 @@ export interface RenewalRound {
   readonly statements: readonly PaidStatement[];
   readonly renewed: readonly RenewedObject[];
   readonly warning: RenewalWarning | undefined;
+  /** Something was left undone, whether or not it is worth a warning: look again soon. */
+  readonly failed: boolean;
 }
 
 export function renewalsOn(core: Core): boolean {
@@ -45,30 +47,37 @@ export function switchRenewals(core: Core, on: boolean): void {
 /** Pays for what ends within three days, of every agent, and with it for all that ends within 30. */
 export async function renewDue(core: Core, nowMs: number, signal?: AbortSignal): Promise<RenewalRound> {
   const endsBefore = new Date(nowMs + LEAD_MS).toISOString();
-  let renewed: RenewedObject[] = [];
   try {
-    if ((await isOpen(core)) || (await endsSoon(core, endsBefore, signal))) {
-      const { statements } = await payStatement(core, { endsBefore, signal });
-      renewed = renewedBy(statements);
-      clearWarning(core);
-      return { statements, renewed, warning: undefined };
-    }
+    const isDue = (await isOpen(core)) || (await endsSoon(core, endsBefore, signal));
+    const { statements } = isDue ? await payStatement(core, { endsBefore, signal }) : { statements: [] };
     clearWarning(core);
-    return { statements: [], renewed, warning: undefined };
+    return { statements, renewed: renewedBy(statements), warning: undefined, failed: false };
   } catch (error) {
     signal?.throwIfAborted();
-    const fault = explain(error);
-    const ending = (await lastStatement(core)).filter(({ from }) => from <= endsBefore);
-    if (SHORT.includes(fault.code)) renewed = await renewSingly(core, ending, signal);
-    const left = ending.filter(
-      ({ agentId, objectKey }) => !renewed.some((each) => each.name === objectKey && each.agentId === agentId),
-    );
-    if (left.length === 0 && renewed.length > 0) {
-      clearWarning(core);
-      return { statements: [], renewed, warning: undefined };
-    }
-    return { statements: [], renewed, warning: await raiseWarning(core, fault, left, nowMs) };
+    return notAll(core, explain(error), endsBefore, nowMs, signal);
   }
+}
+
+async function notAll(
+  core: Core,
+  fault: FaultFacts,
+  endsBefore: string,
+  nowMs: number,
+  signal: AbortSignal | undefined,
+): Promise<RenewalRound> {
+  const round = { statements: [], renewed: [] as RenewedObject[], warning: undefined };
+  // Another process is at it.
+  if (fault.code === "operation_running") return { ...round, failed: true };
+  const ending = (await lastStatement(core)).filter(({ from }) => from <= endsBefore);
+  const renewed = SHORT.includes(fault.code) ? await renewSingly(core, ending, signal) : [];
+  const isLeft = ({ agentId, objectKey }: DueLine) =>
+    !renewed.some((each) => each.name === objectKey && each.agentId === agentId);
+  const left = ending.filter(isLeft);
+  if (ending.length > 0 && left.length === 0) {
+    clearWarning(core);
+    return { ...round, renewed, failed: false };
+  }
+  return { ...round, renewed, failed: true, warning: await raiseWarning(core, fault, left, nowMs) };
 }
 
 /** The owner's word: pays the statement now, whatever it has. What stops it is kept as a warning too. */
@@ -159,10 +168,10 @@ export function keepRenewed(core: Core, tell: (sentence: string) => void): () =>
     // Written before: whoever dies in it comes back in an hour, and another load of this plugin does not do the same now.
     core.pins.replace(nextPin, String(nextLookMs(nowMs, true)));
     if (!renewalsOn(core)) return void core.pins.replace(nextPin, String(nextLookMs(nowMs, false)));
-    const { renewed, warning } = await renewDue(core, nowMs, stop.signal);
+    const { renewed, warning, failed } = await renewDue(core, nowMs, stop.signal);
     for (const { name, paidThrough } of renewed) tell(`${name} was renewed; it is kept until ${paidThrough}.`);
-    if (warning === undefined) core.pins.replace(nextPin, String(nextLookMs(nowMs, false)));
-    else if (isNews(core, warning, nowMs)) tell(warning.message);
+    if (!failed) core.pins.replace(nextPin, String(nextLookMs(nowMs, false)));
+    if (warning !== undefined && isNews(core, warning, nowMs)) tell(warning.message);
   };
   const guarded = () =>
     void look().catch((error: unknown) => {

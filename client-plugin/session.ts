@@ -12,7 +12,7 @@ import type { ChainView } from "./chain.ts";
 import type { Settings } from "./config.ts";
 import type { KekLookup, OpenContext } from "./envelope/kek.ts";
 import { Fault } from "./faults.ts";
-import { createPayer } from "./pay.ts";
+import { createPayer, overInS, PaymentRefused } from "./pay.ts";
 import { judgeSpend } from "./policy.ts";
 import type { Signer } from "./signer.ts";
 import { type Catalogue, openCatalogue, type Pins } from "./state/catalogue.ts";
@@ -223,6 +223,23 @@ export class Session {
           next: `Send USDC on ${this.settings.network.label} to ${this.wallet.address}, then make the same call again.`,
         },
       );
+  }
+
+  /**
+   * Nothing that was signed under another name that begins so can be charged any more, or has been.
+   * @throws PaymentRefused `pending` while it can
+   */
+  async waitedOut(prefix: string, purchase: string): Promise<void> {
+    for (const [name, authorization] of this.spending.liveUnder(prefix)) {
+      if (name === purchase) continue;
+      const leftS = overInS(authorization, Date.now());
+      if (leftS > 0)
+        throw new PaymentRefused(
+          "pending",
+          `An earlier payment of ${formatDollars(authorization.value)} can still be charged. Try again in ${leftS} s. Nothing more was signed.`,
+        );
+      this.spending.over(authorization.nonce, (await this.#parts.chain.usedOnChain(authorization)) === true);
+    }
   }
 
   paid(purchase: string, transId: string): void {

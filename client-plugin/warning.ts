@@ -37,6 +37,7 @@ export interface RenewalWarning {
 const SHOWN_MAX = 20;
 const DAY_MS = 86_400_000;
 
+/** Undefined where nothing is known to end soon and what failed may pass by itself: being offline for an hour is no news. */
 export async function raiseWarning(
   core: Core,
   fault: FaultFacts,
@@ -47,6 +48,7 @@ export async function raiseWarning(
   const objects = (unpaid.length > 0 ? unpaid : endingHere(session, nowMs))
     .map(({ agentId, objectKey, amount, from }) => ({ agentId, objectKey, from, ...(amount && { amount }) }))
     .sort((a, b) => a.from.localeCompare(b.from));
+  if (objects.length === 0 && fault.retryable) return undefined;
   const { address } = session.wallet;
   const balance = await core.balance().then(
     ({ microUsdc }) => microUsdc,

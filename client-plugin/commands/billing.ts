@@ -44,7 +44,7 @@ const billing: Command = {
   },
 };
 
-async function ask({ api }: Session): Promise<Told> {
+async function ask({ api, spending }: Session): Promise<Told> {
   const first = await api.billing();
   const due = [...first.due];
   let next = first.due_after;
@@ -54,6 +54,7 @@ async function ask({ api }: Session): Promise<Told> {
     next = more.due_after;
   }
   const { mandates } = await api.mandates();
+  for (const { nonce, state } of mandates) if (state === "settled") spending.over(nonce, true);
   return { credit: first.credit, due, payments: first.payments, mandates };
 }
 

@@ -46,13 +46,14 @@ function nameOf(args: Parsed): string {
 }
 
 async function list({ core, call, isChat }: Context, args: Parsed): Promise<Answer> {
-  const { api } = await core.session();
+  const { api, spending } = await core.session();
   const name = args.text("name") ?? args.words[1];
   const agent = args.text("agent");
   const { mandates } = await api.mandates({
     ...(agent === undefined ? {} : { agent_id: agent }),
     ...(name === undefined ? {} : { object_key: name }),
   });
+  for (const { nonce, state } of mandates) if (state === "settled") spending.over(nonce, true);
   if (mandates.length === 0)
     return {
       text: `No mandates. Let an object live on with this machine off:\n${fenced(call("cloud mandates add NAME periods:12"))}`,

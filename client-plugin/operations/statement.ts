@@ -8,7 +8,6 @@ import { formatDollars, parseMicroUsdc } from "#contract/money";
 import type { StatementReply, StatementSettled } from "#contract/statements";
 import { ApiError } from "../api.ts";
 import { Fault } from "../faults.ts";
-import { purchaseOf } from "../state/operations.ts";
 import type { Approve } from "./mandate.ts";
 import type { ShortWork } from "./short.ts";
 
@@ -144,9 +143,26 @@ export function heldOf(reply: StatementReply): HeldStatement | undefined {
 }
 
 async function settle(work: StatementWork, held: HeldStatement, facts: StatementFacts): Promise<PaidStatement> {
-  const { session, operation, running, approve } = work;
-  // One name for all statements of a wallet: while an authorization for one can be charged, none is signed for another.
-  const purchase = purchaseOf(operation);
+  const { session, running } = work;
+  const idempotencyKey = sha256Hex(`statement|${held.statementId}`);
+  const asking = { idempotencyKey, signal: running.signal };
+  // Without a payment first: it may be paid already, or by credit, or hold no more; only then is anybody asked for money.
+  const said = await session.api.settleStatement(held.statementId, asking).catch((error: unknown) => {
+    if (error instanceof ApiError && error.problem.code === "payment_required") return undefined;
+    throw error;
+  });
+  const reply = said ?? (await pay(work, held, facts, asking));
+  session.paid(purchaseOfStatement(held), reply.trans_id);
+  return record(work, held, reply);
+}
+
+async function pay(
+  { session, approve }: StatementWork,
+  held: HeldStatement,
+  facts: StatementFacts,
+  asking: { idempotencyKey: string; signal: AbortSignal },
+): Promise<StatementSettled> {
+  const purchase = purchaseOfStatement(held);
   const amountMax = parseMicroUsdc(held.amount);
   if (amountMax === undefined) throw new Error("invariant: a statement that is held has an amount");
   const most = facts.maxAmount == null ? undefined : parseMicroUsdc(facts.maxAmount);
@@ -155,28 +171,17 @@ async function settle(work: StatementWork, held: HeldStatement, facts: Statement
       "price_above_max",
       `The statement asks for ${formatDollars(amountMax)}; at most ${formatDollars(most)} was agreed. Nothing was paid.`,
     );
+  // While one for an earlier statement can be charged, none is signed for this one: they may be for the same objects.
+  await session.waitedOut(STATEMENTS, purchase);
   await session.clearToPay(purchase, amountMax, approve);
-  const reply = await session.api
-    .settleStatement(held.statementId, {
-      // Whatever was charged under this name before has bought its own statement: its lines are no more on this one.
-      held: { amountMax, purchase, consumable: true },
-      idempotencyKey: sha256Hex(`statement|${held.statementId}`),
-      signal: running.signal,
-    })
-    .catch((error: unknown) => {
-      if (error instanceof ApiError && error.problem.code === "authorization_bound")
-        throw new Fault(
-          "payment_pending",
-          "An earlier payment of this wallet has not ended yet. Nothing more was signed.",
-          {
-            retryable: true,
-            next: "Make the same call again in a few minutes; nothing is paid twice.",
-          },
-        );
-      throw error;
-    });
-  session.paid(purchase, reply.trans_id);
-  return record(work, held, reply);
+  return session.api.settleStatement(held.statementId, { ...asking, held: { amountMax, purchase } });
+}
+
+const STATEMENTS = "statement ";
+
+/** A statement is bought once: charged for it, nothing else is ever signed for it. */
+export function purchaseOfStatement({ statementId }: Pick<HeldStatement, "statementId">): string {
+  return `${STATEMENTS}${statementId}`;
 }
 
 function record({ session }: StatementWork, held: HeldStatement, reply: StatementSettled): PaidStatement {

@@ -45,6 +45,8 @@ export interface Spending extends SpendLedger {
   moveApproval(from: string, to: string): void;
   settled(purchase: string, transId: string): void;
   history(limit: number): PaymentRow[];
+  /** What was signed under names that begin so and may have been, or may still be, charged. */
+  liveUnder(prefix: string): readonly (readonly [purchase: string, authorization: Authorization])[];
   /**
    * Renewals signed for later days, each counted on the day it falls due. All are judged and written, or none; what was written
    * for the same period and is the same is used again. @throws PaymentRefused `cap`, `payee`
@@ -180,6 +182,13 @@ export function openSpending(db: Database, options: SpendingOptions): Spending {
     live(purchase) {
       const row = db.sql.prepare("SELECT * FROM payments WHERE purchase = ? AND state = 'signed'").get(own(purchase));
       return row === undefined ? undefined : authorizationOf(row);
+    },
+
+    liveUnder(prefix) {
+      return db.sql
+        .prepare("SELECT * FROM payments WHERE wallet = ? AND instr(purchase, ?) = 1 AND state = 'signed'")
+        .all(wallet, own(prefix))
+        .map((row) => [String(row["purchase"]).slice(wallet.length + 1), authorizationOf(row)] as const);
     },
 
     over(nonce, charged) {

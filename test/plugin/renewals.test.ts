@@ -192,10 +192,31 @@ describe("renewing by itself", () => {
   test("what changed under our hands is taken anew; while the first may be charged, nothing else is signed", async () => {
     const core = await client();
     trouble = ["statement_changed"];
-    amount = 10_000;
-    // The new one asks for the same amount: the same authorization serves.
+    expect(await codeOf(payNow(core, {}))).toBe("payment_pending");
+    expect(nonces().size).toBe(1);
+    expect(await payments(core)).toMatchObject([{ purchase: "statement stmt_0", state: "signed" }]);
+    core.close();
+  });
+
+  test("what changed before anything was signed is taken anew at once", async () => {
+    const core = await client();
+    let changed = 0;
+    service.lies.answer = (asked) =>
+      asked.path === "/payment/settle" && changed++ === 0 ? problem(409, "statement_changed") : answer(asked);
     expect(await payNow(core, {})).toMatchObject([{ statementId: "stmt_1" }]);
     expect(nonces().size).toBe(1);
+    core.close();
+  });
+
+  test("begun by itself and switched off since, it is not gone on with; what was signed is", async () => {
+    const core = await client();
+    service.lies.answer = (asked) => (asked.path === "/payment/settle" ? "hang up" : answer(asked));
+    expect((await renewDue(core, now)).failed).toBe(true);
+    service.lies.answer = answer;
+    switchRenewals(core, false);
+    await core.resumeAll();
+    expect(nonces().size).toBe(0);
+    expect(core.operations.list({ limit: 1 })).toMatchObject([{ kind: "statement", state: "cancelled" }]);
     core.close();
   });
 
