@@ -1,9 +1,16 @@
 /** Paying for what is to come, as operations of the core: the statement of all that is due, and renewals signed for later days. */
 
+import type { Wallet } from "#contract/wallet";
 import { explain, Fault, type FaultFacts } from "./faults.ts";
 import { type Approve, type AskedMandates, type MandatesSigned, runMandates } from "./operations/mandate.ts";
 import type { Running, RunOptions } from "./operations/runner.ts";
-import { purchaseOfStatement, runStatement, type StatementFacts, type StatementsPaid } from "./operations/statement.ts";
+import {
+  type HeldStatement,
+  purchaseOfStatement,
+  runStatement,
+  type StatementFacts,
+  type StatementsPaid,
+} from "./operations/statement.ts";
 import type { Stored } from "./operations/store.ts";
 import type { Session } from "./session.ts";
 import type { Pins } from "./state/catalogue.ts";
@@ -40,6 +47,19 @@ export async function payStatement(core: Keeper, ask: StatementAsk = {}): Promis
   // The newest call says what may be paid.
   if (!operation.running) core.operations.step(operation.id, operation.step, facts);
   return runStatements(core, operation, ask);
+}
+
+/** The statement that the next payment is for, unless one is open already. */
+export function holdStatement(core: Pick<Keeper, "operations">, wallet: Wallet, held: HeldStatement): void {
+  const named = { agentId: "*", objectKey: "statement" };
+  const { operation, resumed } = core.operations.begin({
+    kind: "statement",
+    wallet,
+    ...named,
+    facts: { endsBefore: null, maxAmount: null, statement: held },
+  });
+  if (resumed && operation.facts["statement"] == null)
+    core.operations.step(operation.id, operation.step, { statement: held });
 }
 
 export async function runStatements(core: Keeper, { id }: Operation, ask: Resuming): Promise<StatementsPaid> {

@@ -6,9 +6,11 @@
 import { PERIOD_DAYS } from "#contract/limits";
 import { formatDollars } from "#contract/money";
 import type { Wallet } from "#contract/wallet";
+import { holdStatement } from "./ahead.ts";
 import type { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import type { ToolCallVerdict } from "./host.ts";
+import { heldOf, purchaseOfStatement } from "./operations/statement.ts";
 import { judgeSpend } from "./policy.ts";
 import type { Session } from "./session.ts";
 import { purchaseOf } from "./state/operations.ts";
@@ -88,6 +90,7 @@ async function askToRenew(
   { core, agentId }: AskedBy,
 ): Promise<ToolCallVerdict | undefined> {
   const name = params["name"];
+  if (params["all"] === true && name === undefined) return askToRenewAll(core);
   if (typeof name !== "string") return undefined;
   const agent = typeof params["agent_id"] === "string" ? params["agent_id"] : agentId;
   const object = await core.stat({ objectKey: name, agentId: agent });
@@ -96,10 +99,25 @@ async function askToRenew(
   return askToPay(core, { amount: BigInt(object.next_amount), purchase, what: name }, undefined);
 }
 
+async function askToRenewAll(core: Core): Promise<ToolCallVerdict | undefined> {
+  const { api, wallet } = await core.session();
+  const held = heldOf(await api.statement());
+  if (held === undefined) return undefined;
+  const what = `${held.lines.length} objects`;
+  // The price that is agreed to is this statement's: the call pays it, and not another one taken later.
+  const onAgreed = () => holdStatement(core, wallet.address, held);
+  return askToPay(
+    core,
+    { amount: BigInt(held.amount), purchase: purchaseOfStatement(held), what, onAgreed },
+    undefined,
+  );
+}
+
 interface Purchase {
   readonly amount: bigint;
   readonly purchase: string;
   readonly what: string;
+  readonly onAgreed?: () => void;
   /** Renewals that are signed with it, each at most at this amount. */
   readonly ahead?: { readonly periods: number; readonly of: { readonly agentId: string; readonly objectKey: string } };
 }
@@ -149,6 +167,7 @@ async function askToPay(
         // One purchase, this amount, this payee. Anything else that comes by is refused by the signer.
         if (decision !== "allow-once") return;
         session.spending.approve(purchase, { amount, payee }, "OpenClaw approval", Date.now());
+        asked.onAgreed?.();
         if (ahead === undefined || periods === 0) return;
         const renewing = purchaseOf({ kind: "mandate", ...ahead.of });
         session.spending.approve(renewing, { amount: later, payee }, "OpenClaw approval", Date.now());

@@ -75,7 +75,15 @@ export const SCHEMAS = {
     wait_s,
     agent_id,
   }),
-  mnemospark_renew: z.strictObject({ name, max_amount, agent_id }),
+  mnemospark_renew: z.strictObject({
+    name: name.optional(),
+    all: z
+      .boolean()
+      .optional()
+      .describe("Instead of a name: all that is due within 30 days, of every agent, by one payment."),
+    max_amount,
+    agent_id,
+  }),
 } as const;
 
 export type ToolName = keyof typeof SCHEMAS;

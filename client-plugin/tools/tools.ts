@@ -7,7 +7,7 @@ import { formatDollars } from "#contract/money";
 import type { Core } from "../core.ts";
 import { explain, Fault } from "../faults.ts";
 import { newNotices } from "../notices.ts";
-import { renewalsOn } from "../renewals.ts";
+import { payNow, renewalsOn, renewedBy } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
 import { standingWarning } from "../warning.ts";
 import { readablePath, writablePath } from "./paths.ts";
@@ -94,7 +94,7 @@ export const TOOLS: readonly ToolInfo[] = [
     "mnemospark_renew",
     "Renew a stored object",
     "write",
-    "Pays the next 30 days of one stored object. What was paid already is not paid again.",
+    "Pays the next 30 days of one stored object, or with all: true of everything due within 30 days by one payment. What was paid already is not paid again.",
   ),
 ];
 
@@ -200,8 +200,13 @@ const RUN: {
     return { deleted: await core.remove({ objectKey: name, agentId: agent_id ?? agentId }) };
   },
 
-  async mnemospark_renew({ name, max_amount, agent_id }, { core, agentId }) {
+  async mnemospark_renew({ name, all, max_amount, agent_id }, { core, agentId }) {
     const maxAmount = max_amount === undefined ? undefined : BigInt(max_amount);
+    if ((name !== undefined) === (all === true)) throw new Fault("bad_arguments", "Give name, or all: true.");
+    if (name === undefined) {
+      const statements = await payNow(core, { maxAmount });
+      return { statements, renewed: renewedBy(statements) };
+    }
     return { renewed: await core.renew({ objectKey: name, agentId: agent_id ?? agentId, maxAmount }) };
   },
 
