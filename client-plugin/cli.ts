@@ -8,12 +8,13 @@ import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
 import type { Context } from "./commands/command.ts";
 import { runCommand } from "./commands/index.ts";
-import { bytes, dollars } from "./commands/words.ts";
+import { dollars } from "./commands/words.ts";
 import { readSettings } from "./config.ts";
 import { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import { serveMcp } from "./mcp.ts";
 import type { OnStep } from "./operations/runner.ts";
+import { progressLines } from "./progress.ts";
 import { startProxy } from "./proxy/proxy.ts";
 import { VERSION } from "./version.ts";
 
@@ -97,30 +98,23 @@ interface Progress {
   end(): void;
 }
 
-/** One line that rewrites itself: step, share, rate, time left. */
+/** One line that rewrites itself, ten times a second at most. */
 function drawProgress(): Progress {
-  let step = "";
-  let startedAtMs = 0;
+  const lineOf = progressLines();
+  let drawn = "";
   let drawnAtMs = 0;
   const draw = (line: string) => process.stderr.write(`\r\x1b[2K${line}`);
   return {
-    onStep(next, done, total) {
+    onStep(step, done, total) {
       const nowMs = Date.now();
-      if (next !== step) {
-        step = next;
-        startedAtMs = nowMs;
-        drawnAtMs = 0;
-      }
-      if (nowMs - drawnAtMs < 100 && done < total) return;
+      const line = lineOf(step, done, total, nowMs);
+      const isNews = total === 0 || done >= total || nowMs - drawnAtMs >= 100;
+      if (line === undefined || line === drawn || !isNews) return;
+      drawn = line;
       drawnAtMs = nowMs;
-      if (total === 0) return void draw(`${step} …`);
-      const rate = done / Math.max(0.001, (nowMs - startedAtMs) / 1000);
-      const left = rate > 0 ? Math.ceil((total - done) / rate) : 0;
-      draw(
-        `${step} ${Math.floor((done / total) * 100)} %  ${bytes(done)} of ${bytes(total)}  ${bytes(Math.round(rate))}/s  ${left} s left`,
-      );
+      draw(line);
     },
-    end: () => void (step !== "" && draw("")),
+    end: () => void (drawn !== "" && draw("")),
   };
 }
 

@@ -16,6 +16,7 @@ import { headerLength, sealedLength } from "./envelope/seal.ts";
 import { Fault } from "./faults.ts";
 import { allKeks, kekLookup, loadOrCreateKek } from "./keys.ts";
 import { type Fetched, runFetch } from "./operations/fetch.ts";
+import { stagingOf } from "./operations/place.ts";
 import { type RunOptions, runOperation } from "./operations/runner.ts";
 import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/short.ts";
 import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
@@ -325,11 +326,16 @@ export class Core {
     }
   }
 
-  /** Temporary files of operations that have ended otherwise than well. */
+  /** Temporary files of operations that have ended, whoever ended them and whoever died before tidying up. */
   async #sweep(): Promise<void> {
     const room = join(this.settings.home, "operations");
-    for (const id of await readdir(room).catch(() => []))
-      if (this.operations.find(id)?.state !== "open") await rm(join(room, id), { recursive: true, force: true });
+    for (const id of await readdir(room).catch(() => [])) {
+      const operation = this.operations.find(id);
+      if (operation?.state === "open") continue;
+      const staging = operation && stagingOf(operation);
+      if (staging !== undefined) await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+      await rm(join(room, id), { recursive: true, force: true });
+    }
   }
 
   /** Work on an operation under its lease; whatever happens, its end is in the journal. */
@@ -337,9 +343,9 @@ export class Core {
     await this.#refuseOthers(operation);
     try {
       return await runOperation(this.operations, operation, options, work);
-    } catch (error) {
+    } finally {
+      // Only now: what the journal calls done was verified. A file that cannot be removed is no failure of the work.
       await this.#sweep().catch(() => undefined);
-      throw error;
     }
   }
 
@@ -350,6 +356,14 @@ export class Core {
     throw new Fault("other_wallet", `${id} was begun by the wallet ${wallet}; this machine now pays with ${address}.`, {
       next: `Go back to that wallet to finish it, or give it up: \`mnemospark cancel ${id}\`.`,
     });
+  }
+
+  /** Ends an operation: at once where nobody works on it, else its worker hears of it within seconds. What was paid stays paid. */
+  async cancel(operation: Operation): Promise<Operation> {
+    this.operations.requestCancel(operation.id);
+    if (!operation.running) this.operations.cancel(operation.id);
+    await this.#sweep().catch(() => undefined);
+    return this.operations.find(operation.id) ?? operation;
   }
 
   /** Goes on with an open operation where it stopped. */

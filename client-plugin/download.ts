@@ -110,7 +110,10 @@ async function fetchWindow(job: DownloadJob, state: DownloadState): Promise<Down
   const source = await get({ ...state, from: window.first, etag: state.etag ?? undefined, signal: job.signal });
   const wanted = window.last - window.first + 1;
   if (source.lengthBytes !== wanted)
-    throw new TransferError(`S3 offers ${source.lengthBytes} bytes from ${window.first} on, not ${wanted}`, "never");
+    throw new TransferError(
+      `S3 offers ${source.lengthBytes} bytes from ${window.first} on; the object has ${wanted} to ${window.last}`,
+      "never",
+    );
   let known = state;
   if (source.etag !== undefined && source.etag !== state.etag) {
     known = { ...state, etag: source.etag };

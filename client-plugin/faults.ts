@@ -60,6 +60,13 @@ export function explain(error: unknown): FaultFacts {
     return facts(error.code, error.message, error.code === "changed", "Correct the path and make the call again.");
   if (error instanceof KeyError)
     return facts(`key_${error.code}`, error.message, false, "Run `mnemospark doctor`; restore the key from a copy.");
+  if (isDiskFull(error))
+    return facts(
+      "disk_full",
+      `There is no room left on the disk: ${sentenceOf(error)}.`,
+      true,
+      `Free some space. ${AGAIN}`,
+    );
   if (isSystemError(error)) return facts(`system_${error.code}`, error.message, false, "See to it, then try again.");
   const message = error instanceof Error ? error.message : String(error);
   return facts("internal", message, true, AGAIN);
@@ -80,4 +87,17 @@ function facts(code: string, message: string, retryable: boolean, next: string):
 
 function isSystemError(error: unknown): error is Error & { code: string } {
   return error instanceof Error && "syscall" in error && "code" in error && typeof error.code === "string";
+}
+
+/** SQLITE_FULL: the journal could not be written. */
+const SQLITE_FULL = 13;
+
+function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("errcode" in error && error.errcode === SQLITE_FULL) return true;
+  return "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT");
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/\.$/, "") : String(error);
 }

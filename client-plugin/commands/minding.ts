@@ -164,13 +164,9 @@ const cancel: Command = {
     const operation = find(context, args);
     if (operation.state !== "open")
       return { text: `${operation.id} is ${operation.state} already.`, data: { operation: view(operation) } };
-    context.core.operations.requestCancel(operation.id);
-    // Nobody works on it: it ends here. Otherwise its worker hears of it within seconds.
-    if (!operation.running) context.core.operations.cancel(operation.id);
-    return {
-      text: `${operation.id} is being cancelled.`,
-      data: { operation: view(context.core.operations.find(operation.id) ?? operation) },
-    };
+    const now = await context.core.cancel(operation);
+    const text = now.state === "cancelled" ? `${now.id} is cancelled.` : `${now.id} is being cancelled.`;
+    return { text: `${text} What was paid stays paid.`, data: { operation: view(now) } };
   },
 };
 

@@ -5,8 +5,8 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { link, lstat, mkdir, readdir, rename, rm, stat, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { mkdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { DOWNLOAD_URL_TTL_CLIENT_S } from "#contract/limits";
 import type { DownloadReply } from "#contract/objects";
 import { ApiError, type Send } from "../api.ts";
@@ -19,13 +19,12 @@ import type { Session } from "../session.ts";
 import { type Operation, purchaseOf } from "../state/operations.ts";
 import { judgeOffer, judgeOpened, learnOpened } from "../versions.ts";
 import { looksLegacy } from "./legacy.ts";
+import { type Destination, type Landing, landedBefore, place, prepare, stagingOf } from "./place.ts";
+import { refuseFull } from "./room.ts";
 import type { Running } from "./runner.ts";
 import { workDirectory } from "./store.ts";
 
-export interface FetchFacts {
-  /** Absolute. An existing directory (not empty): goes into it under its own name. Otherwise this is the name. */
-  readonly destination: string;
-  readonly overwrite: boolean;
+export interface FetchFacts extends Destination {
   /** Another content than this machine stored is taken all the same: another machine of the owner's replaced it. */
   readonly acceptChanged: boolean;
   /** Micro-USDC: pay up to this for a download beyond what the paid period includes. */
@@ -34,7 +33,7 @@ export interface FetchFacts {
   readonly bought?: boolean;
   /** Where the sealed bytes come from; to go on with after a crash. */
   readonly source?: DownloadState | null;
-  readonly landing?: { readonly path: string; readonly inode: string } | null;
+  readonly landing?: Landing<Opened> | null;
 }
 
 export interface Fetched {
@@ -65,33 +64,31 @@ export interface FetchWork {
 const ENTRIES_MAX = 5_000_000;
 
 export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
-  const { session, operation, running } = work;
+  const { session, operation } = work;
+  const { objectKey, agentId, id: operationId } = operation;
   const facts = operation.facts as unknown as FetchFacts;
-  const partial = join(workDirectory(session, operation.id), "object.part");
-  const source: DownloadState = await bring(work, facts, partial);
-  const staging = join(dirname(facts.destination), `.mnemospark-${operation.id}`);
+  const staging = stagingOf(operation);
+  if (staging === undefined) throw new Error("invariant: what is fetched has a destination");
   try {
-    const landed = (await landedBefore(facts, staging)) ?? (await openAndLand(work, facts, source, partial, staging));
-    session.log.object("fetched", { object: operation.objectKey, agent: operation.agentId, bytes: source.sizeBytes });
-    await rm(workDirectory(session, operation.id), { recursive: true, force: true });
-    const { objectKey, agentId, id } = operation;
-    const { sizeBytes, sha256, downloadsLeft, paidThrough } = source;
-    return {
-      result: {
-        operationId: id,
-        objectKey,
-        agentId,
-        ...landed,
-        sealedBytes: sizeBytes,
-        sha256,
-        downloadsLeft,
-        paidThrough,
-      },
-    };
+    const before = await landedBefore(facts.landing);
+    const done =
+      before && facts.source ? { source: facts.source, landed: before } : await bringAndOpen(work, facts, staging);
+    const { sizeBytes, sha256, downloadsLeft, paidThrough } = done.source;
+    const { path, kind, more } = done.landed;
+    session.log.object("fetched", { object: objectKey, agent: agentId, bytes: sizeBytes });
+    const named = { operationId, objectKey, agentId, path, kind };
+    return { result: { ...named, ...more, sealedBytes: sizeBytes, sha256, downloadsLeft, paidThrough } };
   } finally {
-    // A failed opening leaves nothing of the plaintext behind; the sealed part stays for the next attempt.
-    if (!running.signal.aborted) await rm(staging, { recursive: true, force: true });
+    // Nothing of the plaintext stays behind; the sealed part does, for the next attempt.
+    await rm(staging, { recursive: true, force: true }).catch(() => undefined);
   }
+}
+
+async function bringAndOpen(work: FetchWork, facts: FetchFacts, staging: string) {
+  await prepare(facts, staging);
+  const partial = join(workDirectory(work.session, work.operation.id), "object.part");
+  const source = await bring(work, facts, partial);
+  return { source, landed: await openAndLand(work, facts, source, partial, staging) };
 }
 
 /** The sealed bytes, all of them, in `partial`. */
@@ -113,6 +110,7 @@ async function bring({ session, operation, running }: FetchWork, facts: FetchFac
       );
       if (!facts.acceptChanged) await judgeOffer(session, operation, reply);
       buyer.refuseTooLittle(reply);
+      await refuseFull(dirname(partial), reply.size_bytes - (reply.range?.first ?? 0), "The download");
       return reply;
     },
     onState: (source) => running.begin("download", { source }),
@@ -161,7 +159,8 @@ function buyerOf(session: Session, operation: Operation, facts: FetchFacts, runn
   };
 }
 
-type LandedFacts = Pick<Fetched, "path" | "kind" | "format" | "files" | "contentBytes" | "leftOut">;
+/** What was in it. */
+type Opened = Pick<Fetched, "format" | "files" | "contentBytes" | "leftOut">;
 
 async function openAndLand(
   work: FetchWork,
@@ -169,11 +168,11 @@ async function openAndLand(
   source: DownloadState,
   partial: string,
   staging: string,
-): Promise<LandedFacts> {
+): Promise<Omit<Landing<Opened>, "inode">> {
   const { session, operation, running } = work;
   running.begin("open");
-  await rm(staging, { recursive: true, force: true });
-  await mkdir(staging, { recursive: true, mode: 0o700 });
+  // What is in it is never larger than what was sealed.
+  await refuseFull(staging, source.sizeBytes, "Opening it");
   const sealed = verified(partial, source, running);
   const known = session.catalogue.known(operation.agentId, operation.objectKey) !== undefined;
   if (!known && (await looksLegacy(partial))) {
@@ -181,7 +180,7 @@ async function openAndLand(
     const keks = await session.keys.all();
     await openLegacyToFile({ source: sealed, wrappedDek: source.wrappedDek ?? undefined, keks, destination: path });
     const bytes = (await stat(path)).size;
-    return { ...(await place(facts, path, running)), format: "legacy", files: 1, contentBytes: bytes, leftOut: [] };
+    return place(facts, path, running, { format: "legacy", files: 1, contentBytes: bytes, leftOut: [] });
   }
   let version: number | undefined;
   const unpacked = await unpackArchive({
@@ -201,9 +200,9 @@ async function openAndLand(
     throw new Fault("bad_archive", `The archive holds ${unpacked.roots.length} top-level entries; ours hold one.`);
   // Whole and verified: what this machine knows of the name from now on.
   if (version !== undefined) learnOpened(session, operation, source, version);
-  const landed = await place(facts, join(unpacked.destination, root), running);
   const leftOut = unpacked.leftOut.map(({ path, target }) => `${path} -> ${target}`);
-  return { ...landed, format: "age", files: unpacked.files, contentBytes: unpacked.bytes, leftOut };
+  const { files, bytes: contentBytes } = unpacked;
+  return place(facts, join(unpacked.destination, root), running, { format: "age", files, contentBytes, leftOut });
 }
 
 /** Opened by the wallet's keys; or, where the owner gave his recovery identity, by that. Told the version before anything is released. */
@@ -242,44 +241,4 @@ async function* verified(partial: string, source: DownloadState, running: Runnin
     retryable: true,
     next: "The same call downloads it again.",
   });
-}
-
-/** One rename, never over anything that was not asked to be replaced. The intent names the inode, so a later run knows its own. */
-async function place(facts: FetchFacts, from: string, running: Running): Promise<Pick<Fetched, "path" | "kind">> {
-  const node = await lstat(from, { bigint: true });
-  const kind = node.isDirectory() ? "directory" : "file";
-  const path = await finalName(facts.destination, basename(from));
-  running.begin("land", { landing: { path, inode: `${node.dev}:${node.ino}` } });
-  try {
-    if (kind === "directory" || facts.overwrite) await rename(from, path);
-    else {
-      // `link` fails when the name is taken; `rename` would replace it.
-      await link(from, path);
-      await unlink(from);
-    }
-  } catch (cause) {
-    const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-    if (code === "EEXIST" || code === "ENOTEMPTY" || code === "ENOTDIR" || code === "EISDIR")
-      throw new Fault("destination_exists", `${path} already exists; nothing was written.`, {
-        next: "Name another destination, or allow to overwrite a file.",
-      });
-    throw cause;
-  }
-  return { path, kind };
-}
-
-async function finalName(destination: string, name: string): Promise<string> {
-  const found = await lstat(destination).catch(() => undefined);
-  if (!found?.isDirectory()) return destination;
-  return (await readdir(destination)).length === 0 ? destination : join(destination, name);
-}
-
-/** The rename of an earlier run that died before it could say so. */
-async function landedBefore(facts: FetchFacts, staging: string): Promise<LandedFacts | undefined> {
-  if (!facts.landing) return undefined;
-  const node = await lstat(facts.landing.path, { bigint: true }).catch(() => undefined);
-  if (node === undefined || `${node.dev}:${node.ino}` !== facts.landing.inode) return undefined;
-  await rm(staging, { recursive: true, force: true });
-  const kind = node.isDirectory() ? "directory" : "file";
-  return { path: facts.landing.path, kind, format: "age", files: 0, contentBytes: 0, leftOut: [] };
 }

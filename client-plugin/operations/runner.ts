@@ -53,7 +53,11 @@ export async function runOperation<T>(
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   const heartbeat = setInterval(() => {
-    if (journal.hold(id)) stop.abort(new Cancelled());
+    try {
+      if (journal.hold(id)) stop.abort(new Cancelled());
+    } catch {
+      // A full disk: thrown out of a timer it would end the whole process. The next step that must be written says it.
+    }
   }, HEARTBEAT_MS);
   heartbeat.unref();
   let told = 0;
@@ -61,6 +65,8 @@ export async function runOperation<T>(
     id,
     signal,
     begin(step, facts) {
+      // Between two steps is the cheapest place to stop, and before a payment the last one.
+      if (journal.hold(id)) stop.abort(new Cancelled());
       signal.throwIfAborted();
       journal.step(id, step, facts);
       options.onStep?.(step, 0, 0);
@@ -70,7 +76,11 @@ export async function runOperation<T>(
       const nowMs = Date.now();
       if (nowMs - told < PROGRESS_EVERY_MS) return;
       told = nowMs;
-      journal.progress(id, done, total);
+      try {
+        journal.progress(id, done, total);
+      } catch {
+        // How far it is, is for who looks on; the work itself goes on.
+      }
     },
   };
   try {

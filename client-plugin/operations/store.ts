@@ -16,6 +16,7 @@ import { Fault } from "../faults.ts";
 import type { Session } from "../session.ts";
 import { type Operation, purchaseOf } from "../state/operations.ts";
 import { nextVersion } from "../versions.ts";
+import { refuseFull } from "./room.ts";
 import type { Running } from "./runner.ts";
 import { type ContentAsk, send, shapeOf } from "./send.ts";
 
@@ -107,8 +108,6 @@ export async function runStore(work: StoreWork): Promise<{ result: Stored; parke
     storedMs: Date.now(),
   });
   session.log.object("stored", { object: objectKey, agent: agentId, order: order.orderId, bytes: sealed.sealedBytes });
-  // Only now: the service has seen length and hash of what lies in S3.
-  await rm(workDirectory(session, operation.id), { recursive: true, force: true });
   const stored = {
     bucket: confirmed.bucket_name,
     region: confirmed.location,
@@ -120,7 +119,10 @@ export async function runStore(work: StoreWork): Promise<{ result: Stored; parke
   return { result: { ...base, state: "stored", sealed, ...(quote ? { quote } : {}), order, stored } };
 }
 
-/** Temporary files of one operation: private, and removed at its end. */
+/**
+ * Temporary files of one operation: private, and removed when the journal says that it has ended. Of a store that is when the service
+ * has seen length and hash of what lies in S3.
+ */
 export function workDirectory(session: Session, operationId: string): string {
   return join(session.settings.home, "operations", operationId);
 }
@@ -140,6 +142,7 @@ async function sealStep({ session, operation, running }: StoreWork, facts: Store
   await rm(workDirectory(session, operation.id), { recursive: true, force: true });
   await mkdir(workDirectory(session, operation.id), { recursive: true, mode: 0o700 });
   const plan = await planArchive(facts.path);
+  await refuseFull(workDirectory(session, operation.id), plan.archiveBytes, `Sealing ${facts.path}`);
   const sealed = await sealArchive(session, operation, running, plan, path);
   if (facts.order && facts.quote) refuseGrown(session, facts.quote.quoteId, sealed.sealedBytes);
   running.begin("seal", { sealed });

@@ -68,6 +68,7 @@ export const PUBLISHED_ROUTES: Readonly<Record<string, Route>> = {
   "/mnemospark/upload": async (session, body) => {
     const asked = read(session, Upload, body);
     const { payload } = asked;
+    const content = payload.mode === "inline" ? contentOf(payload) : undefined;
     await settle(session, asked.quote_id);
     const upload = await session.api.upload({
       quote_id: asked.quote_id,
@@ -78,10 +79,7 @@ export const PUBLISHED_ROUTES: Readonly<Record<string, Route>> = {
       content_sha256: payload.content_sha256,
       wrapped_dek: payload.wrapped_dek,
     });
-    if (payload.mode === "presigned" || upload.already_stored) return upload;
-    const content = Buffer.from(payload.content_base64 ?? "", "base64");
-    if (content.length !== payload.content_length_bytes || sha256(content) !== payload.content_sha256)
-      throw new Fault("content_mismatch", "content_base64 is not what content_length_bytes and content_sha256 say.");
+    if (content === undefined || upload.already_stored) return upload;
     const { "content-length": _, ...headers } = upload.upload_headers;
     const sent = await fetch(upload.upload_url, { method: "PUT", headers, body: content, redirect: "error" });
     if (!sent.ok && sent.status !== 412)
@@ -151,6 +149,10 @@ function read<T extends z.ZodType<{ wallet_address: string }>>(
   return parsed.data;
 }
 
-function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+/** Looked at before anything is paid for it. */
+function contentOf(payload: z.output<typeof Upload>["payload"]): Buffer<ArrayBuffer> {
+  const content = Buffer.from(payload.content_base64 ?? "", "base64");
+  const sum = createHash("sha256").update(content).digest("hex");
+  if (content.length === payload.content_length_bytes && sum === payload.content_sha256) return content;
+  throw new Fault("content_mismatch", "content_base64 is not what content_length_bytes and content_sha256 say.");
 }

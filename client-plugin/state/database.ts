@@ -70,7 +70,11 @@ export async function openDatabase(home: string): Promise<Database> {
       sql.exec("COMMIT");
       return result;
     } catch (error) {
-      sql.exec("ROLLBACK");
+      try {
+        sql.exec("ROLLBACK");
+      } catch {
+        // On a full disk SQLite has rolled back by itself; that must not hide why.
+      }
       throw error;
     }
   };

@@ -23,6 +23,10 @@ export async function openLog(home: string): Promise<Log> {
   const write = (path: string, event: string, facts: LogFacts) => {
     try {
       rotate(path);
+    } catch {
+      // Two processes at once: the other one has done it.
+    }
+    try {
       append(path, `${JSON.stringify({ ts: new Date(Date.now()).toISOString(), event, ...facts })}\n`);
     } catch {
       // A full disk must not stop a download, nor make a paid upload look failed.

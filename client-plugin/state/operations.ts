@@ -174,10 +174,10 @@ export function openOperations(db: Database): Operations {
       const gone = JSON.stringify(Object.fromEntries(Object.keys(facts).map((name) => [name, null])));
       db.sql
         .prepare(
-          `UPDATE operations SET step = ?, facts = json_patch(json_patch(facts, ?), ?), done_bytes = 0, total_bytes = 0, updated_ms = ?
-           WHERE id = ?`,
+          `UPDATE operations SET step = ?, facts = json_patch(json_patch(facts, ?), ?), updated_ms = ?,
+             done_bytes = iif(step = ?, done_bytes, 0), total_bytes = iif(step = ?, total_bytes, 0) WHERE id = ?`,
         )
-        .run(step, gone, JSON.stringify(facts), now(), id);
+        .run(step, gone, JSON.stringify(facts), now(), step, step, id);
     },
 
     progress(id, done, total) {

@@ -110,6 +110,7 @@ async function inDirectory(
   const gets = () =>
     entries().filter(({ operation, userAgent }) => operation === "GetObject" && userAgent === "mnemospark-client");
   let bytesAtKill = 0;
+  let getsAtKill = 0;
   await timed("fetch, with a killed client", async () => {
     const fetch: Call = { ...call, verb: "fetch", path: destination };
     const first = clients.start(fetch);
@@ -117,6 +118,8 @@ async function inDirectory(
     await first.kill();
     bytesAtKill = partialIn(join(directory, "home"));
     say(`client killed with ${bytesAtKill} bytes of the object`);
+    await quiet(() => entries().length);
+    getsAtKill = gets().length;
     await clients.start(fetch).ended();
   });
   const identical = await timed("compare", async () => (await hashOf(destination)) === sourceSha256);
@@ -129,7 +132,9 @@ async function inDirectory(
     partsTakenBytes: taken().reduce((sum, { requestBytes }) => sum + requestBytes, 0),
     partsAtKill: at,
     bytesAtKill,
-    bytesAskedAfterwards: gets().at(-1)?.responseBytes ?? Number.NaN,
+    bytesAskedAfterwards: gets()
+      .slice(getsAtKill)
+      .reduce((sum, { responseBytes = Number.NaN }) => sum + responseBytes, 0),
     payments: paid.length,
     paidMicroUsdc: paid.reduce((sum, { amount }) => sum + amount, 0n).toString(),
     clientPeakMib: clients.peakMib(),

@@ -22,8 +22,10 @@ export interface Lies {
   quoted?: string;
   asked?: Record<string, unknown>;
   /** Answers before anything else does. */
-  answer?: (asked: Asked) => { status: number; body: object; headers?: Record<string, string> } | "hang up" | undefined;
+  answer?: (asked: Asked) => Said | Promise<Said>;
 }
+
+type Said = { status: number; body: object; headers?: Record<string, string> } | "hang up" | undefined;
 
 export interface Service {
   readonly url: string;
@@ -66,7 +68,7 @@ export async function startService(): Promise<Service> {
   const server = createServer(async (request, response) => {
     const call = await read(request);
     asked.push(call);
-    const said = lies.answer?.(call) ?? reply(call);
+    const said = (await lies.answer?.(call)) ?? reply(call);
     if (said === "hang up") return void request.socket.destroy();
     const headers = "headers" in said ? said.headers : {};
     response.writeHead(said.status, { "content-type": "application/json", "retry-after": "0", ...headers });

@@ -61,6 +61,7 @@ function answer({ path, body }: Asked) {
     checksum: { type: "FULL_OBJECT", sha256 },
     ...(wrappedDek === undefined ? {} : { wrapped_dek: wrappedDek }),
     paid_through: day,
+    delete_after: day,
     downloads_left: 3,
     download_bytes_left: 3,
     allowance_until: day,

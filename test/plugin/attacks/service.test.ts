@@ -214,9 +214,9 @@ describe("a presigned URL", () => {
       size_bytes: 5,
       content_sha256: "0".repeat(64),
     };
-    const times = { expires_in_seconds: 60, expires_at: day, paid_through: day, allowance_until: day };
+    const times = { expires_in_seconds: 60, expires_at: day, paid_through: day, delete_after: day };
     const checksum = { type: "FULL_OBJECT", sha256: "0".repeat(64) };
-    const left = { downloads_left: 1, download_bytes_left: 1, checksum, download_headers: {} };
+    const left = { allowance_until: day, downloads_left: 1, download_bytes_left: 1, checksum, download_headers: {} };
     const reply = { download_url: "ftp://127.0.0.1/k", ...facts, ...times, ...left };
     const answer = ({ path }: Asked) => (path === "/storage/download" ? { status: 200, body: reply } : undefined);
     const { core } = await newClient(service, room, { lies: { answer } });
