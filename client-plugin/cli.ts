@@ -3,7 +3,7 @@
  * `mnemospark`: the command line. People get short text and progress, programs get `--json` on every command. Standard output
  * holds the answer and nothing else; progress and refusals go to standard error.
  */
-import { spawn } from "node:child_process";
+import { fork } from "node:child_process";
 import { createInterface } from "node:readline/promises";
 import { fileURLToPath } from "node:url";
 import type { Context } from "./commands/command.ts";
@@ -64,10 +64,11 @@ function contextOf(core: Core, signal: AbortSignal, onStep: OnStep | undefined, 
     approve: json || !process.stdin.isTTY || !process.stderr.isTTY ? undefined : askPerson,
     isChat: false,
     background(operation) {
-      const child = spawn(process.execPath, [fileURLToPath(import.meta.url), "resume", operation.id, "--json"], {
+      const child = fork(fileURLToPath(import.meta.url), ["resume", operation.id, "--json"], {
         detached: true,
         stdio: "ignore",
       });
+      child.disconnect();
       child.unref();
     },
   };

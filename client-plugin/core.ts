@@ -22,6 +22,7 @@ import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/sh
 import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
 import { loadRecipient } from "./recovery-kit.ts";
 import { Session } from "./session.ts";
+import { signpost } from "./signpost.ts";
 import { openPins, type Pins } from "./state/catalogue.ts";
 import { type Database, openDatabase } from "./state/database.ts";
 import { type Log, openLog } from "./state/log.ts";
@@ -101,6 +102,7 @@ export class Core {
   /** @throws KeyError, Fault `state_newer` */
   static async open(settings: Settings, options: CoreOptions = {}): Promise<Core> {
     const db = await openDatabase(settings.home);
+    await signpost(settings.home);
     return new Core(settings, db, await openLog(settings.home), options);
   }
 
@@ -122,7 +124,7 @@ export class Core {
   }
 
   /** Undefined when this machine has no wallet. @throws KeyError */
-  findWallet(): Promise<FoundWallet | undefined> {
+  async findWallet(): Promise<FoundWallet | undefined> {
     return findWallet(this.walletPlace);
   }
 

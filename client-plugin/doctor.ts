@@ -1,18 +1,21 @@
 /** Looks at everything that usually is wrong, and says what to type. Changes nothing but loose permissions. */
-import { lstat } from "node:fs/promises";
 import type { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import { loadKek } from "./keys.ts";
-import { probeProxy } from "./proxy/client.ts";
+import { readPrivate } from "./private-file.ts";
+import { probeProxy, tokenPath } from "./proxy/client.ts";
 import { renewalsOn } from "./renewals.ts";
+import { linkedSecrets } from "./tools/paths.ts";
 import { standingWarning } from "./warning.ts";
 
-export interface Finding {
-  readonly level: "ok" | "warning" | "error";
-  readonly what: string;
-  /** What to type or do. */
-  readonly next?: string;
-}
+export type Finding =
+  | { readonly level: "ok"; readonly what: string; readonly next?: undefined }
+  | {
+      readonly level: "warning" | "error";
+      readonly what: string;
+      /** What to type or do. */
+      readonly next: string;
+    };
 
 export async function diagnose(core: Core): Promise<Finding[]> {
   const { settings } = core;
@@ -62,6 +65,18 @@ export async function diagnose(core: Core): Promise<Finding[]> {
     });
   }
   await check(async () => {
+    const token = await readPrivate(tokenPath(settings), 256);
+    if (token === undefined) return ok("No token for the local proxy yet; its first start makes one.");
+    if (!/^[0-9a-f]{64}\s*$/.test(Buffer.from(token.bytes ?? []).toString("latin1")))
+      return {
+        level: "error",
+        what: `${tokenPath(settings)} is no token.`,
+        next: `rm ${tokenPath(settings)}, then start the gateway anew: it makes another.`,
+      };
+    return [ok("The local proxy's token is in place."), ...token.warnings.map(warn)];
+  });
+  await check(async () => {
+    if (!settings.proxy.enabled) return ok("The local proxy is switched off.");
     const proxy = await probeProxy(settings);
     if (proxy === "ours") return ok("The local proxy answers.");
     if (proxy === "nobody")
@@ -97,12 +112,13 @@ export async function diagnose(core: Core): Promise<Finding[]> {
       what: `${stuck.length} operation(s) were interrupted: ${stuck.map(({ id }) => id).join(", ")}.`,
       next: "mnemospark resume",
     });
-  await check(async () => {
-    const mode = (await lstat(settings.home)).mode & 0o077;
-    return mode === 0
-      ? ok("Only you can read it.")
-      : { level: "error", what: `${settings.home} is open to others.`, next: `chmod 700 ${settings.home}` };
-  });
+  await check(async () =>
+    [...(await linkedSecrets(settings)).values()].map((path) => ({
+      level: "error" as const,
+      what: `${path} has another name on this disk (a hard link): whoever can read that one has it.`,
+      next: `find / -xdev -samefile ${path}, and remove the other.`,
+    })),
+  );
   return findings;
 }
 
@@ -110,6 +126,10 @@ function ok(what: string): Finding {
   return { level: "ok", what };
 }
 
+/** A sentence that the files brought up: repaired permissions, or wallets that are not the one that pays. */
 function warn(what: string): Finding {
-  return { level: "warning", what };
+  const next = /open to other users/.test(what)
+    ? "If others use this machine: treat what it holds as known to them, move the money to another wallet, rotate the keys."
+    : "If another one should pay, name it: walletKey in the configuration (MNEMOSPARK_WALLET_KEY), or move the file away.";
+  return { level: "warning", what, next };
 }

@@ -6,7 +6,7 @@ import { ApiError, Redirected, Unreachable } from "./api.ts";
 import { ArchiveError } from "./archive/refusal.ts";
 import { EnvelopeError } from "./envelope/refusal.ts";
 import { PaymentRefused } from "./pay.ts";
-import { KeyError } from "./private-file.ts";
+import { KeyError, type KeyRefusal } from "./private-file.ts";
 import { TransferError } from "./transfer.ts";
 
 export interface FaultFacts {
@@ -58,8 +58,7 @@ export function explain(error: unknown): FaultFacts {
     return facts(error.code, error.message, false, "Nothing was written. Check the key and the object.");
   if (error instanceof ArchiveError)
     return facts(error.code, error.message, error.code === "changed", "Correct the path and make the call again.");
-  if (error instanceof KeyError)
-    return facts(`key_${error.code}`, error.message, false, "Run `mnemospark doctor`; restore the key from a copy.");
+  if (error instanceof KeyError) return facts(`key_${error.code}`, error.message, false, NEXT_OF_KEY[error.code]);
   if (isDiskFull(error))
     return facts(
       "disk_full",
@@ -79,6 +78,14 @@ const NEXT_OF_PAYMENT: Readonly<Record<Exclude<PaymentRefused["code"], "pending"
   asset: "Nothing was signed. Only USDC is paid.",
   network: "Nothing was signed. Check the configured network.",
   cap: "Nothing was signed. The operator may raise the cap, or approve this one payment.",
+};
+
+const NEXT_OF_KEY: Readonly<Record<KeyRefusal, string>> = {
+  not_a_file: "Put the file itself in the link's place (only you may read it), or move it away.",
+  foreign_owner: "If it is yours, `chown` it to yourself; else move it away and ask how it came there.",
+  not_a_key: "Restore it from a copy or the recovery kit, or move it away.",
+  exists: "Use what is there, or name another place.",
+  missing: "Bring it back: `mnemospark wallet import FILE` for a wallet, the recovery kit for an encryption key.",
 };
 
 function facts(code: string, message: string, retryable: boolean, next: string): FaultFacts {

@@ -173,11 +173,14 @@ function registerService(host: Host, load: Load): void {
         }),
       );
     },
-    async stop() {
+    async stop({ logger, stateDir }) {
       stopping.abort(new Error("the gateway stops"));
       stopRenewals();
       await proxy?.close();
       proxy = undefined;
+      // It may be an uninstall; nothing else tells the owner what is left behind, nor that it must be.
+      const { settings } = await load.core(stateDir);
+      logger.info(`mnemospark: stopped; keys and wallet stay in ${settings.home}`);
     },
   });
 }

@@ -73,21 +73,22 @@ function walletsElsewhere({ hostHome, walletKey }: Settings): string[] {
 
 const inode = ({ dev, ino }: BigIntStats) => `${dev}:${ino}`;
 
-/** The owner's secrets that have another name somewhere: only these can be reached by a hard link, and seldom is there one. */
-async function linkedSecrets(settings: Settings): Promise<Set<string>> {
-  const linked = new Set<string>();
+/** The owner's secrets that have another name somewhere, by inode: only these can be reached by a hard link, and seldom is there one. */
+export async function linkedSecrets(settings: Settings): Promise<ReadonlyMap<string, string>> {
+  const linked = new Map<string, string>();
   const places = ["keys", "key", "wallet", "export", "."].map((name) => join(settings.home, name));
   for (const place of [...places, ...walletsElsewhere(settings)]) {
     const names = await readdir(place).catch(() => [""]);
     for (const name of names) {
-      const found = await stat(join(place, name), { bigint: true }).catch(() => undefined);
-      if (found?.isFile() && found.nlink > 1n) linked.add(inode(found));
+      const path = join(place, name);
+      const found = await stat(path, { bigint: true }).catch(() => undefined);
+      if (found?.isFile() && found.nlink > 1n) linked.set(inode(found), path);
     }
   }
   return linked;
 }
 
-async function refuseLinked(path: string, secrets: ReadonlySet<string>): Promise<void> {
+async function refuseLinked(path: string, secrets: ReadonlyMap<string, string>): Promise<void> {
   const found = await lstat(path, { bigint: true });
   if (found.isFile() && secrets.has(inode(found)))
     throw new Fault("path_refused", `${path} is another name of one of the client's keys (a hard link).`, {

@@ -39,6 +39,8 @@ export class Gateway {
   readonly home: string;
   readonly state: string;
   readonly workspace: string;
+  /** All it ever said, by whichever door. */
+  readonly heard: string[] = [];
   readonly #openclaw: string;
   readonly #options: GatewayOptions;
   readonly #token = randomBytes(24).toString("hex");
@@ -119,6 +121,7 @@ export class Gateway {
   /** Changes the plugin's settings as an operator does, in the file; the gateway sees it by itself. */
   async changePlugin(change: Readonly<Record<string, unknown>>): Promise<void> {
     const config = JSON.parse(await readFile(this.#configFile, "utf8"));
+    // What is undefined is taken out again.
     Object.assign(config.plugins.entries.mnemospark.config, change);
     await writeFile(this.#configFile, JSON.stringify(config, null, 2), { mode: 0o600 });
   }
@@ -163,6 +166,7 @@ export class Gateway {
       });
       child.on("close", (code) => {
         clearTimeout(late);
+        this.heard.push(out, err);
         resolve({ code, out, err });
       });
     });
@@ -210,7 +214,9 @@ export class Gateway {
       body: JSON.stringify({ tool: name, args }),
       signal: AbortSignal.timeout(120_000),
     });
-    return { status: response.status, body: (await response.json()) as Json };
+    const text = await response.text();
+    this.heard.push(text);
+    return { status: response.status, body: JSON.parse(text) as Json };
   }
 
   async rpc(method: string, params: Json = {}): Promise<Json> {
@@ -276,6 +282,7 @@ export class Gateway {
         if (this.#socket === socket) this.#socket = undefined;
       };
       socket.onmessage = ({ data }) => {
+        this.heard.push(String(data));
         const frame = JSON.parse(String(data)) as Frame;
         if (frame.type === "event" && frame.event === "connect.challenge") {
           this.#pending.set("hello", {
