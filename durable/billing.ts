@@ -108,7 +108,7 @@ export interface JournalEvent {
 }
 
 /** What is the wallet's business; how its bytes are planned and its buckets made is ours. */
-const TOLD = `(${["order", "payment", "credit", "renewal", "mandate", "key"].map((what) => `kind LIKE '${what}.%'`).join(" OR ")}
+const TOLD = `(${["order", "payment", "credit", "renewal", "mandate", "key", "warning"].map((what) => `kind LIKE '${what}.%'`).join(" OR ")}
   OR kind = 'upload.found')`;
 
 export function eventsAfter(

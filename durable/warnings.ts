@@ -42,14 +42,33 @@ const nextOf = ({ state, paidThroughMs = 0 }: Order, given: number) => nextWarni
 function tell(tx: Tx, order: Order, warning: Warning): void {
   const { orderId, agentId, objectKey, state, paidThroughMs = 0 } = order;
   const period = leaseOf(tx, order).lastIndex + 1;
-  tx.record(`order.${warning}`, {
+  const paidThrough = new Date(paidThroughMs).toISOString();
+  const deleteAfter = new Date(endsAfterMs(state, paidThroughMs)).toISOString();
+  const mandate = liveMandate(tx, orderId, period) !== undefined;
+  tx.record(`warning.${warning}`, {
     order_id: orderId,
     agent_id: agentId,
     object_key: objectKey,
     next_period_index: period,
-    paid_through: new Date(paidThroughMs).toISOString(),
-    delete_after: new Date(endsAfterMs(state, paidThroughMs)).toISOString(),
-    // It will be paid by itself, unless funds are short.
-    mandate: liveMandate(tx, orderId, period) !== undefined,
+    paid_through: paidThrough,
+    delete_after: deleteAfter,
+    mandate,
+    message: `${JSON.stringify(objectKey)} ${sentence(warning, order, { paidThrough, deleteAfter, mandate })}`,
   });
+}
+
+interface Ends {
+  readonly paidThrough: string;
+  readonly deleteAfter: string;
+  readonly mandate: boolean;
+}
+
+/** For whoever shows it as it is. */
+function sentence(warning: Warning, { state }: Order, { paidThrough, deleteAfter, mandate }: Ends): string {
+  const signed = mandate ? " A mandate pays for it, if the wallet has the money." : "";
+  if (state === "paid") return `was paid for and never sent; the room ends at ${paidThrough}.`;
+  if (warning === "due_soon")
+    return `is paid until ${paidThrough}; unpaid it is deleted after ${deleteAfter}.${signed}`;
+  if (warning === "unpaid") return `is unpaid since ${paidThrough} and is deleted after ${deleteAfter}.${signed}`;
+  return `is unpaid since ${paidThrough} and is about to be deleted, after ${deleteAfter}.${signed}`;
 }

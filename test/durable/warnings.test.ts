@@ -28,8 +28,8 @@ const nowMs = (wallet: Wallet) => clockOf(wallet).nowMs();
 async function told(wallet: Wallet) {
   const { events } = good(await walletAt(wallet).events(undefined, 0, 500));
   return events
-    .filter(({ kind }) => /^order\.(?:due_soon|unpaid|ending)$/.test(kind))
-    .map(({ kind, data, atMs }) => ({ kind: kind.slice("order.".length), atMs, data }));
+    .filter(({ kind }) => kind.startsWith("warning."))
+    .map(({ kind, data, atMs }) => ({ kind: kind.slice("warning.".length), atMs, data }));
 }
 const kinds = async (wallet: Wallet) => (await told(wallet)).map(({ kind }) => kind);
 async function paidThroughMs(wallet: Wallet) {
@@ -68,6 +68,7 @@ describe("the owner of an object", () => {
         paid_through: new Date(endMs).toISOString(),
         delete_after: new Date(endMs + 2 * DAY_MS).toISOString(),
         mandate: false,
+        message: expect.stringMatching(/^"letters\.tar" is .* deleted/),
       });
     // It is gone, and so is the reason to say anything.
     expect(await sqlOf(wallet, "SELECT state, warn_ms FROM orders")).toEqual([{ state: "ended", warn_ms: null }]);
@@ -105,8 +106,8 @@ describe("the owner of an object", () => {
     await walletAt(wallet).wake();
     await advance(wallet, 60_000);
     const { events } = good(await walletAt(wallet).events(undefined, 0, 500));
-    const orders = events.map(({ kind }) => kind).filter((kind) => kind.startsWith("order."));
-    expect(orders.slice(-4)).toEqual(["order.due_soon", "order.unpaid", "order.ending", "order.lapsed"]);
+    const orders = events.map(({ kind }) => kind).filter((kind) => /^(?:order|warning)\./.test(kind));
+    expect(orders.slice(-4)).toEqual(["warning.due_soon", "warning.unpaid", "warning.ending", "order.lapsed"]);
     await advance(wallet, DAY_MS);
     expect(await kinds(wallet)).toHaveLength(3);
   });
