@@ -4,7 +4,7 @@ set -eu
 export WRANGLER_SEND_METRICS=false CLOUDFLARE_CF_FETCH_ENABLED=false
 echo "page"      && node worker/page/build.mjs
 echo "bindings"  && wrangler types --include-runtime=false worker-configuration.d.ts --check >/dev/null
-echo "types"     && for project in contract worker worker/page client-plugin test test/page test/sim test/stack/s3 test/durable; do
+echo "types"     && for project in contract worker worker/page client-plugin test test/page test/sim test/stack/s3 test/time/worker test/durable; do
   if [ -f "$project/tsconfig.json" ]; then tsc -p "$project"; fi
 done
 echo "style"     && biome ci --error-on-warnings --reporter=summary .

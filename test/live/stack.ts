@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
 import { OWNER, USDC } from "../stack/chain/client.ts";
 import { usdcAbi } from "../stack/chain/usdc.ts";
+import type { DailyCost } from "../stack/pricing/cost-explorer.ts";
 import { type Family, startFamily } from "../stack/processes.ts";
 import { edgeInputs, s3Inputs } from "../stack/settings.ts";
 import { type Stack, startStack } from "../stack/stack.ts";
@@ -34,15 +35,20 @@ export interface Live {
 export interface LiveOptions {
   readonly wallets?: number;
   readonly microUsdc?: bigint;
+  /** What Cost Explorer has seen this account spend; asked anew with each request. */
+  readonly dailyCosts?: () => readonly DailyCost[];
+  /** Other Workers than the project's own; a restarted one is the project's again. */
+  readonly edgeConfig?: string;
+  readonly s3Config?: string;
   /** Put over the edge's settings; a restarted edge is told them too. */
   readonly edgeVars?: Readonly<Record<string, string>>;
 }
 
 export async function startLive(options: LiveOptions = {}): Promise<Live> {
-  const { wallets: count = 96, microUsdc = 1_000_000n, edgeVars = {} } = options;
+  const { wallets: count = 96, microUsdc = 1_000_000n, edgeVars = {}, ...others } = options;
   const directory = await mkdtemp(join(tmpdir(), "live-test-"));
   const ports = { edge: 0, s3: 0, chain: 0, secrets: 0, pricing: 0 };
-  const stack = await startStack({ stateDirectory: join(directory, "state"), ports, edgeVars });
+  const stack = await startStack({ ...others, stateDirectory: join(directory, "state"), ports, edgeVars });
   const wallets = await fundedWallets(stack, count, microUsdc);
   const restarted = new Map<Part, Family>();
   const endRestarted = async (part: Part) => restarted.get(part)?.stop();

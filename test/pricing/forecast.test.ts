@@ -35,7 +35,7 @@ beforeAll(async () => {
     credentials,
     nowMs: () => NOW,
     overhear: (each) => heard.push(each),
-    dailyCosts: [
+    dailyCosts: () => [
       cost(wallet, "TimedStorage-ByteHrs", "0.000766666667"),
       cost(wallet, "EUN1-TimedStorage-ByteHrs", "0.000100000000"),
       cost(wallet, "DataTransfer-Out-Bytes", "4"),

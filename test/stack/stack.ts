@@ -11,6 +11,7 @@ import { StackFailure } from "./failure.ts";
 import { announce, withdraw } from "./join.ts";
 import { type Lock, takeLock } from "./lock.ts";
 import { choosePorts, type Ports, takePorts } from "./ports.ts";
+import type { DailyCost } from "./pricing/cost-explorer.ts";
 import { type PricingServer, startPricing } from "./pricing/server.ts";
 import { type Child, type Family, startFamily } from "./processes.ts";
 import { type SecretsManager, startSecretsManager } from "./secrets-manager/server.ts";
@@ -47,6 +48,8 @@ export interface StackOptions {
   /** Other Workers than the project's own, for tests of the stack itself. */
   readonly edgeConfig?: string;
   readonly s3Config?: string;
+  /** What Cost Explorer has seen this account spend; nothing without it. */
+  readonly dailyCosts?: () => readonly DailyCost[];
   /** Put over the edge's settings, for tests. */
   readonly edgeVars?: Readonly<Record<string, string>>;
   /** Breaks off a start that is still under way. */
@@ -133,7 +136,7 @@ async function startParts(options: StackOptions, started: Started): Promise<Stac
   started.secretsManager = await startSecrets(ports.secrets, keys, paths);
 
   tell(`prices           ${urls.pricing}`);
-  started.pricing = await startPrices(ports.pricing, keys, paths);
+  started.pricing = await startPrices(ports.pricing, keys, paths, options.dailyCosts);
 
   tell(`edge             ${urls.edge}`);
   const inputs = edgeInputs(keys, urls, chain);
@@ -190,9 +193,15 @@ async function fundAccounts(chain: Chain, keys: Keys): Promise<void> {
   if (microUsdc < WALLET_LOW_MICRO_USDC) await chain.fund(wallet, WALLET_MICRO_USDC - microUsdc);
 }
 
-function startPrices(port: number, keys: Keys, paths: StatePaths): Promise<PricingServer> {
+function startPrices(
+  port: number,
+  keys: Keys,
+  paths: StatePaths,
+  dailyCosts: StackOptions["dailyCosts"],
+): Promise<PricingServer> {
   const log = logInto(join(paths.logs, "pricing.log"));
-  return startPricing({ port, credentials: keys.pricing, accountId: ACCOUNT_ID, log });
+  const costs = dailyCosts === undefined ? {} : { dailyCosts };
+  return startPricing({ port, credentials: keys.pricing, accountId: ACCOUNT_ID, log, ...costs });
 }
 
 const logInto = (file: string) => (line: string) =>

@@ -27,7 +27,9 @@ const server = await startPricing({
   port: 0,
   credentials,
   overhear: (each) => heard.push(each),
-  dailyCosts: [{ tags, usageType: "TimedStorage-ByteHrs", service: "Amazon Simple Storage Service", usd: "0.01" }],
+  dailyCosts: () => [
+    { tags, usageType: "TimedStorage-ByteHrs", service: "Amazon Simple Storage Service", usd: "0.01" },
+  ],
 });
 const parsed = (each: Heard) => {
   const body = JSON.parse(each.body) as Record<string, unknown>;

@@ -16,8 +16,8 @@ export interface PricingOptions {
   readonly accountId?: string;
   /** What AWS sells today; asked anew with each request. */
   readonly catalogue?: () => readonly Product[];
-  /** What the account spends a day; none, and Cost Explorer has nothing to tell from. */
-  readonly dailyCosts?: readonly DailyCost[];
+  /** What the account spends a day, asked anew with each request; nothing, and Cost Explorer has nothing to tell from. */
+  readonly dailyCosts?: () => readonly DailyCost[];
   /** How the calculator shows a cost. */
   readonly shown?: (usd: number) => number;
   readonly pageSize?: number;
@@ -34,7 +34,7 @@ export interface PricingServer extends JsonServer {
 }
 
 export async function startPricing(options: PricingOptions): Promise<PricingServer> {
-  const { port, credentials, dailyCosts = [], nowMs = Date.now, pageSize = 100 } = options;
+  const { port, credentials, dailyCosts = () => [], nowMs = Date.now, pageSize = 100 } = options;
   const { accountId = "000000000001", catalogue = () => CATALOGUE, fault = () => undefined } = options;
   const here = { credentials, region: "us-east-1" };
   const shown = options.shown === undefined ? {} : { shown: options.shown };
@@ -59,7 +59,7 @@ export async function startPricing(options: PricingOptions): Promise<PricingServ
       target: "AWSInsightsIndexService",
       signedAs: "ce",
       version: "1.1",
-      operations: { GetCostForecast: (body) => getCostForecast(body, dailyCosts, nowMs()) },
+      operations: { GetCostForecast: (body) => getCostForecast(body, dailyCosts(), nowMs()) },
     },
   ];
   const server = await startJsonServer({
