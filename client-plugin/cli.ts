@@ -5,8 +5,9 @@
  */
 import { fork } from "node:child_process";
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import type { Context } from "./commands/command.ts";
+import type { Context, Person } from "./commands/command.ts";
 import { runCommand } from "./commands/index.ts";
 import { dollars } from "./commands/words.ts";
 import { readSettings } from "./config.ts";
@@ -61,7 +62,7 @@ function contextOf(core: Core, signal: AbortSignal, onStep: OnStep | undefined, 
     call: (command) => `mnemospark ${command.replace(/^cloud (?!help)/, "")}`,
     onStep,
     signal,
-    approve: json || !process.stdin.isTTY || !process.stderr.isTTY ? undefined : askPerson,
+    ...(json || !process.stdin.isTTY || !process.stderr.isTTY ? {} : { approve: askPerson, person: atTerminal }),
     isChat: false,
     background(operation) {
       const child = fork(fileURLToPath(import.meta.url), ["resume", operation.id, "--json"], {
@@ -85,6 +86,22 @@ async function askPerson({ amount, reason }: { amount: bigint; reason: string })
     terminal.close();
   }
 }
+
+const atTerminal: Person = {
+  show: (text) => void process.stderr.write(`${text}\n`),
+  async ask(question, secret = false) {
+    process.stderr.write(question);
+    // Readline writes what is typed to its output: for a secret that goes nowhere.
+    const output = secret ? new Writable({ write: (_piece, _encoding, done) => done() }) : process.stderr;
+    const terminal = createInterface({ input: process.stdin, output, terminal: true });
+    try {
+      return await terminal.question("");
+    } finally {
+      terminal.close();
+      if (secret) process.stderr.write("\n");
+    }
+  },
+};
 
 async function serveProxy(core: Core, signal: AbortSignal): Promise<number> {
   const proxy = await startProxy({ core });

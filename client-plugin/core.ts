@@ -17,6 +17,7 @@ import { Fault } from "./faults.ts";
 import { allKeks, kekLookup, loadOrCreateKek } from "./keys.ts";
 import { type Fetched, runFetch } from "./operations/fetch.ts";
 import { stagingOf } from "./operations/place.ts";
+import { runRotate } from "./operations/rotate.ts";
 import { type RunOptions, runOperation } from "./operations/runner.ts";
 import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/short.ts";
 import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
@@ -58,6 +59,8 @@ export interface FetchAsk extends RunOptions {
   /** Micro-USDC: pay up to this for a download beyond the allowance. */
   readonly maxAmount?: bigint | undefined;
   readonly idempotencyKey?: string | undefined;
+  /** `AGE-SECRET-KEY-1…`: opens by the recovery kit alone, whatever this machine knows. Never written down. */
+  readonly identity?: string | undefined;
 }
 
 export interface NameAsk extends RunOptions {
@@ -235,7 +238,7 @@ export class Core {
     const facts = {
       destination: resolve(ask.destination ?? join(this.settings.downloads, objectKey)),
       overwrite: ask.overwrite ?? false,
-      acceptChanged: ask.acceptChanged ?? false,
+      acceptChanged: ask.acceptChanged ?? ask.identity !== undefined,
       maxAmount: ask.maxAmount?.toString() ?? null,
     };
     const { operation } = this.operations.begin({
@@ -255,10 +258,10 @@ export class Core {
     return this.#runFetch(await this.beginFetch(ask), ask);
   }
 
-  async #runFetch(operation: Operation, ask: RunOptions): Promise<Fetched> {
+  async #runFetch(operation: Operation, ask: RunOptions & Pick<FetchAsk, "identity">): Promise<Fetched> {
     if (operation.state === "done") return operation.result as Fetched;
     const session = await this.session();
-    return this.run(operation, ask, (running) => runFetch({ session, operation, running }));
+    return this.run(operation, ask, (running) => runFetch({ session, operation, running, identity: ask.identity }));
   }
 
   async remove(ask: NameAsk): Promise<Deleted> {
@@ -378,6 +381,7 @@ export class Core {
     if (kind === "renew") return this.#runRenew(operation, options);
     if (kind === "statement") return runStatements(this, operation, options);
     if (kind === "mandate") return runMandate(this, operation, options);
+    if (kind === "rotate") return runRotate(this, operation, options);
     return this.remove({ ...options, objectKey, agentId });
   }
 

@@ -2,6 +2,7 @@
 import type { Core } from "./core.ts";
 import { explain } from "./faults.ts";
 import { loadKek } from "./keys.ts";
+import { adviceOf } from "./kit.ts";
 import { readPrivate } from "./private-file.ts";
 import { probeProxy, tokenPath } from "./proxy/client.ts";
 import { renewalsOn } from "./renewals.ts";
@@ -49,6 +50,10 @@ export async function diagnose(core: Core): Promise<Finding[]> {
             what: "The encryption key is missing; what was sealed under it cannot be opened.",
             next: "Restore it from the recovery kit or a copy.",
           };
+    });
+    await check(async () => {
+      const advice = await adviceOf(core, { dir: settings.home, wallet: wallet.address });
+      return advice === undefined ? [] : { level: "warning", what: advice, next: "mnemospark keys kit" };
     });
     await check(async () => {
       const sentAtMs = Date.now();

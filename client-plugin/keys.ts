@@ -112,6 +112,37 @@ export async function findKek(place: KeyPlace, kid: string): Promise<StoredKek |
   return older;
 }
 
+/**
+ * Makes `kek` the current key and keeps the one before it: a kit of a machine that has rotated brings its key to this one.
+ * @throws KeyError `missing` when there is none to take the place of, and as `loadKek`
+ */
+export async function makeCurrent(place: KeyPlace, kek: Uint8Array): Promise<void> {
+  const before = await loadKek(place);
+  if (before === undefined) throw new KeyError("missing", `${place.wallet} has no key yet.`);
+  await keepOlder(place, before.kek);
+  await replacePrivate(join(keysDir(place), currentName(place)), kek);
+}
+
+/**
+ * Writes a key, 32 bytes as they are, to a new file (0600) at `pathOf(kid)`; the current one where no `kid` is named.
+ * @throws KeyError `missing`, `exists`
+ */
+export async function exportKek(
+  place: KeyPlace,
+  kid: string | undefined,
+  pathOf: (kid: string) => string,
+): Promise<{ readonly kid: string; readonly path: string }> {
+  const found = kid === undefined ? await loadKek(place) : await findKek(place, kid);
+  if (found === undefined)
+    throw new KeyError(
+      "missing",
+      `${kid === undefined ? `${place.wallet} has no key yet` : `There is no key ${kid} here`}.`,
+    );
+  const path = pathOf(found.kid);
+  await writePrivateNew(path, found.kek);
+  return { kid: found.kid, path };
+}
+
 /** `findKek` in the shape the envelope asks for. */
 export function kekLookup(place: KeyPlace): KekLookup {
   return async (kid) => (await findKek(place, kid))?.kek;

@@ -5,13 +5,15 @@
  * here (`<dir>/keys/<addr_hash>.recovery`, public), and the kit file, an age file under a passphrase, holds all KEKs and, when asked
  * for, the wallet's key. The kit file makes the new machine equal to the old one.
  */
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Decrypter, Encrypter } from "age-encryption";
 import * as z from "zod";
 import { bytesToHex, bytesToUtf8, hexToBytes } from "#contract/bytes";
 import { addrHash, parseWallet, type Wallet } from "#contract/wallet";
 import { decodeBech32 } from "./envelope/bech32.ts";
-import { adoptKek, allKeks, type KeyPlace } from "./keys.ts";
+import { kidOf } from "./envelope/kek.ts";
+import { adoptKek, allKeks, type KeyPlace, loadKek, makeCurrent } from "./keys.ts";
 import { ensurePrivateDirectory, KeyError, readPrivate, writePrivateNew } from "./private-file.ts";
 
 export interface Kit {
@@ -63,6 +65,12 @@ export async function keepRecipient(place: KeyPlace, recipient: string): Promise
   if ((await loadRecipient(place)) === recipient) return;
   await ensurePrivateDirectory(join(place.dir, "keys"));
   await writePrivateNew(recipientPath(place), `${recipient}\n`);
+}
+
+/** Other words from now on. What is stored stays sealed for the recipient before, whose name is kept beside. */
+export async function forgetRecipient(place: KeyPlace): Promise<void> {
+  const before = await loadRecipient(place);
+  if (before !== undefined) await rename(recipientPath(place), `${recipientPath(place)}.${before.slice(-8)}`);
 }
 
 /**
@@ -123,6 +131,10 @@ export async function restoreKit(dir: string, kit: Kit): Promise<{ readonly plac
   const place = { dir, wallet: kit.wallet };
   let added = 0;
   for (const kek of kit.keks) if ((await adoptKek(place, kek)) !== "known") added += 1;
+  // The kit is of a machine that has rotated since: what is sealed from now on is for both.
+  const [newest, ...older] = kit.keks;
+  const current = await loadKek(place);
+  if (newest !== undefined && older.some((kek) => kidOf(kek) === current?.kid)) await makeCurrent(place, newest);
   if (kit.recipient !== undefined) await keepRecipient(place, kit.recipient);
   return { place, added };
 }

@@ -11,6 +11,13 @@ export interface Answer {
   readonly data: unknown;
 }
 
+/** Somebody at a terminal: what is shown there is in no answer, no log and no chat. */
+export interface Person {
+  show(text: string): void;
+  /** `secret`: what is typed is not shown. */
+  ask(question: string, secret?: boolean): Promise<string>;
+}
+
 export interface Context {
   readonly core: Core;
   /** How commands are called here: `mnemospark` in a shell, `/cloud` in a chat. */
@@ -19,6 +26,8 @@ export interface Context {
   readonly signal?: AbortSignal | undefined;
   /** Only a person at a terminal is asked. */
   readonly approve?: ((price: { amount: bigint; reason: string }) => Promise<boolean>) | undefined;
+  /** Absent in a chat, and where a program reads the output. */
+  readonly person?: Person | undefined;
   /** Goes on with an operation after the command has answered. */
   readonly background: (operation: Operation) => Promise<void> | void;
   /** Chat keeps what it is shown, so nothing secret goes there. */

@@ -4,6 +4,7 @@ import { billingCommands } from "./billing.ts";
 import { browsingCommands } from "./browsing.ts";
 import type { Answer, Command, Context } from "./command.ts";
 import { nearest, parse } from "./grammar.ts";
+import { keyCommands } from "./keys.ts";
 import { mandatingCommands } from "./mandating.ts";
 import { mindingCommands } from "./minding.ts";
 import { readingCommands } from "./reading.ts";
@@ -11,8 +12,9 @@ import { renewingCommands } from "./renewing.ts";
 import { storingCommands } from "./storing.ts";
 import { walletCommands } from "./wallet.ts";
 
-export const GROUPS: Readonly<Record<"wallet" | "cloud", readonly Command[]>> = {
+export const GROUPS: Readonly<Record<"wallet" | "keys" | "cloud", readonly Command[]>> = {
   wallet: walletCommands,
+  keys: keyCommands,
   cloud: [
     ...storingCommands,
     ...readingCommands,
@@ -42,7 +44,7 @@ export async function runCommand(context: Context, words: readonly string[]): Pr
   if (!isGroup(group)) {
     // `mnemospark ls` is `mnemospark cloud ls`.
     if (find("cloud", group)) return runCommand(context, ["cloud", ...words]);
-    const near = nearest(group, [...names(), "wallet", "cloud"]);
+    const near = nearest(group, [...names(), ...Object.keys(GROUPS)]);
     throw new Fault(
       "unknown_command",
       `Unknown command "${group}".${near === undefined ? "" : ` Did you mean "${near}"?`}`,
@@ -51,7 +53,9 @@ export async function runCommand(context: Context, words: readonly string[]): Pr
       },
     );
   }
-  if (name === undefined && group === "wallet") return runCommand(context, ["wallet", "status"]);
+  // `/cloud keys …`: in a chat the names are global, so there is no `/keys`.
+  if (name === "keys") return runCommand(context, ["keys", ...rest]);
+  if (name === undefined && group !== "cloud") return runCommand(context, [group, "status"]);
   if (name === undefined || name === "help" || name === "--help")
     return { text: groupHelp(context, group), data: { commands: names(group) } };
   const command = find(group, name);
@@ -71,7 +75,7 @@ export async function runCommand(context: Context, words: readonly string[]): Pr
 }
 
 function isGroup(name: string): name is keyof typeof GROUPS {
-  return name === "wallet" || name === "cloud";
+  return Object.hasOwn(GROUPS, name);
 }
 
 function find(group: keyof typeof GROUPS, name: string): Command | undefined {
@@ -89,6 +93,8 @@ function rootHelp(context: Context): string {
     "Storage your agent buys by itself: sealed here, paid in USDC, no account.",
     "",
     groupHelp(context, "wallet"),
+    "",
+    groupHelp(context, "keys"),
     "",
     groupHelp(context, "cloud"),
   ].join("\n");

@@ -1,6 +1,7 @@
 /** `cloud` commands about the client itself: how it stands, what it spent, what is under way, what is wrong. */
 import { diagnose } from "../doctor.ts";
 import { Fault } from "../faults.ts";
+import { adviceOf } from "../kit.ts";
 import { newNotices } from "../notices.ts";
 import { renewalsOn } from "../renewals.ts";
 import type { Operation } from "../state/operations.ts";
@@ -45,6 +46,8 @@ const status: Command = {
     const warning = session === undefined ? undefined : await standingWarning(core);
     const notices = session === undefined ? [] : await newNotices(core, "status");
     const { caps } = settings;
+    const advice =
+      wallet === undefined ? undefined : await adviceOf(core, { dir: settings.home, wallet: wallet.address });
     const text = [
       `Wallet: ${wallet?.address ?? `none (\`${call("wallet create")}\`)`}${balance === undefined ? "" : `, ${dollars(balance)} USDC`}`,
       `Caps: ${dollars(caps.perCall)} a payment; ${dollars(spent.day)} of ${dollars(caps.perDay)} in 24 hours; ${dollars(spent.month)} of ${dollars(caps.perMonth)} in 30 days`,
@@ -53,6 +56,7 @@ const status: Command = {
       ...(warning === undefined ? [] : [`⚠️ ${warning.message} ${warning.next}`]),
       ...notices.map((notice) => `⚠️ ${notice}`),
       ...(open.length === 0 ? ["Nothing is under way."] : [operations(open)]),
+      ...(advice === undefined ? [] : [`⚠️ ${advice} → \`${call("keys kit")}\``]),
       ...[...core.warnings, ...(wallet?.warnings ?? [])].map((warning) => `⚠️ ${warning}`),
     ].join("\n");
     const limits = {

@@ -21,7 +21,9 @@ export type Step =
   | "delete"
   | "renew"
   | "statement"
-  | "mandate";
+  | "mandate"
+  | "rotate"
+  | "rewrap";
 export type OnStep = (step: Step, done: number, total: number) => void;
 
 /** What the work is given. */

@@ -7,7 +7,7 @@ import type { Wallet } from "#contract/wallet";
 import { Fault, type FaultFacts } from "../faults.ts";
 import type { Database } from "./database.ts";
 
-export type OperationKind = "store" | "fetch" | "delete" | "renew" | "statement" | "mandate";
+export type OperationKind = "store" | "fetch" | "delete" | "renew" | "statement" | "mandate" | "rotate";
 /** `open`: has work left, running or not. The other three are ends. */
 export type OperationState = "open" | "done" | "failed" | "cancelled";
 

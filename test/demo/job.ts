@@ -183,6 +183,8 @@ const TITLES: Readonly<Record<Step, string>> = {
   renew: "renew",
   statement: "pay the statement",
   mandate: "sign renewals",
+  rotate: "make a key",
+  rewrap: "wrap the objects' keys",
 };
 
 /** Another process, with the wallet and the home directory and nothing else in common. */
