@@ -38,12 +38,13 @@ export async function newNotices(core: Core, shown: Shown): Promise<string[]> {
 async function poll(core: Core, session: Session, pin: string): Promise<void> {
   const lastPin = `${pin} last`;
   const isFirst = core.pins.read(lastPin) === undefined;
+  const renewalsOff = core.pins.read("renewals") === "off";
   for (let page = 0; page < PAGES_MAX; page++) {
     const after = Number(core.pins.read(lastPin) ?? 0);
     const { events, last, more } = await session.api.events(after);
     const news = events.flatMap((event) => {
       const isOld = isFirst && Date.now() - Date.parse(event.at) > OLD_MS;
-      const text = isOld ? undefined : sentenceOf(event, session);
+      const text = isOld ? undefined : sentenceOf(event, session, renewalsOff);
       return text === undefined ? [] : [{ number: event.number, at: event.at, text }];
     });
     // The notices first: died in between, they are read again and known by their numbers.
@@ -64,14 +65,32 @@ function keep(core: Core, pin: string, news: readonly Notice[]): void {
 }
 
 /** Undefined for what is as it should be. */
-export function sentenceOf({ kind, data }: Event, session: Pick<Session, "catalogue">): string | undefined {
+export function sentenceOf(
+  { kind, data }: Event,
+  session: Pick<Session, "catalogue">,
+  renewalsOff: boolean,
+): string | undefined {
   const text = (name: string) => (typeof data[name] === "string" ? data[name] : undefined);
   const orderId = text("order_id");
-  const known = session.catalogue.list().find((each) => each.orderId === orderId)?.objectKey;
-  const object = JSON.stringify(text("object_key") ?? known ?? orderId ?? "an object");
+  const known = session.catalogue.list().find((each) => each.orderId === orderId);
+  const object = JSON.stringify(text("object_key") ?? known?.objectKey ?? orderId ?? "an object");
+  const [until, gone] = [text("paid_through"), text("delete_after")];
+  // Paid since, as far as this machine knows.
+  const isPaid = until !== undefined && known !== undefined && known.paidThrough > until;
+  const isMandated = data["mandate"] === true;
   const why = text("reason") === undefined ? "" : ` (${text("reason")})`;
   const period = data["period"] === undefined ? "" : ` for period ${data["period"]}`;
   switch (kind) {
+    case "order.due_soon":
+      // Paid by itself when the time comes; by nobody when that is switched off.
+      if (isPaid || isMandated || !renewalsOff) return undefined;
+      return `${object} is paid until ${until} and renewals are off: unless it is renewed, it is deleted after ${gone}.`;
+    case "order.unpaid":
+      return isPaid || isMandated
+        ? undefined
+        : `${object} is paid no more: unless it is renewed, it is deleted after ${gone}.`;
+    case "order.ending":
+      return isPaid ? undefined : `${object} is deleted after ${gone} unless it is renewed now.`;
     case "mandate.unpaid":
       return `the mandate${period} of ${object} did not pay${why}. It is tried again every hour until the object is deleted; the wallet may be short of USDC.`;
     case "mandate.failed":
@@ -93,7 +112,6 @@ export function sentenceOf({ kind, data }: Event, session: Pick<Session, "catalo
         : `${formatDollars(amount)} became wallet credit; it is spent before anything else.`;
     }
     default:
-      // What the service calls a warning is shown in its own words.
-      return kind.startsWith("warning.") ? (text("message") ?? `${kind} ${object}${why}`) : undefined;
+      return undefined;
   }
 }

@@ -223,6 +223,23 @@ describe.concurrent("renewals signed beforehand", { timeout: 120_000 }, () => {
     expect(await paid()).toHaveLength(2);
   });
 
+  test("asked for with an upload that is killed again and again are signed once each", async () => {
+    const { must, run, file, paid } = shopper();
+    const line = `upload ${file("stubborn")} periods:2`;
+    for (const afterMs of [400, 1_200, 2_500, 4_000])
+      await run(`${line} --json`, async (kill) => {
+        await sleep(afterMs);
+        kill();
+      });
+    await must(line);
+    await must("resume");
+    const { mandates } = await must("mandates ls stubborn");
+    expect(mandates.map(({ state }: Answer) => state)).toEqual(["waiting", "waiting"]);
+    expect(await paid()).toHaveLength(1);
+    const signed = (await must("billing")).payments.filter(({ purchase }: Answer) => purchase.startsWith("mandate"));
+    expect(signed).toHaveLength(2);
+  });
+
   test("above a cap are not signed: the object is stored all the same, and nothing was handed over", async () => {
     const buyer = live.wallet();
     const { must, file } = shopper(buyer);

@@ -1,14 +1,14 @@
 /** Renewing by itself: one payment for all, at a price that was written down before, under the caps; and what fails stands as a warning. */
 import { join } from "node:path";
 import { generatePrivateKey } from "viem/accounts";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { jsonToBase64 } from "#contract/base64";
 import { payStatement } from "../../client-plugin/ahead.ts";
 import type { Core } from "../../client-plugin/core.ts";
 import { diagnose } from "../../client-plugin/doctor.ts";
 import { explain } from "../../client-plugin/faults.ts";
 import { newNotices } from "../../client-plugin/notices.ts";
-import { nextLookMs, payNow, renewalsOn, renewDue, switchRenewals } from "../../client-plugin/renewals.ts";
+import { keepRenewed, nextLookMs, payNow, renewalsOn, renewDue, switchRenewals } from "../../client-plugin/renewals.ts";
 import { runTool } from "../../client-plugin/tools/tools.ts";
 import { standingWarning } from "../../client-plugin/warning.ts";
 import { openClient } from "../demo/client.ts";
@@ -298,5 +298,53 @@ test("events of the service that are warnings are told once in the log and once 
   expect(await newNotices(core, "log")).toEqual([]);
   expect(await newNotices(core, "status")).toEqual([told]);
   expect(await newNotices(core, "status")).toEqual([]);
+  const ending = { object_key: "a", paid_through: at(1), delete_after: at(3), mandate: false };
+  const due = (number: number, kind: string, more: object = {}) => ({
+    ...event(number, kind),
+    data: { ...ending, ...more },
+  });
+  events.push(due(4, "order.due_soon"), due(5, "order.unpaid", { mandate: true }), due(6, "order.ending"));
+  expect(await newNotices(core, "log")).toEqual([expect.stringContaining(`"a" is deleted after ${at(3)}`)]);
+  switchRenewals(core, false);
+  events.push(due(7, "order.due_soon", { object_key: "b" }));
+  expect(await newNotices(core, "log")).toEqual([expect.stringContaining("renewals are off")]);
   core.close();
 });
+
+test("while the gateway runs it looks within minutes, then daily, and catches up when the machine slept", async () => {
+  const core = await client();
+  objects = [{ name: "sleeper", days: 27 }];
+  const told: string[] = [];
+  const nextPin = `renewals next ${(await core.session()).wallet.address}`;
+  const looked = () => service.asked.filter(({ path }) => path.startsWith("/billing?")).length;
+  // Timers and clock by hand; sockets as they are.
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout", "setInterval", "clearInterval"], now });
+  const stop = keepRenewed(core, (sentence) => void told.push(sentence));
+  try {
+    await vi.advanceTimersByTimeAsync(120_000);
+    await when(() => Number(core.pins.read(nextPin)) > now + 3 * 3_600_000);
+    await vi.advanceTimersByTimeAsync(19 * 3_600_000);
+    expect(looked()).toBe(1);
+    expect(nonces().size).toBe(0);
+    // The lid was closed for 25 days.
+    vi.setSystemTime(now + 25 * DAY_MS);
+    objects = [{ name: "sleeper", days: 27 }];
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    await when(() => told.length > 0);
+    expect(told).toEqual([expect.stringContaining("sleeper was renewed")]);
+  } finally {
+    stop();
+    vi.useRealTimers();
+  }
+  core.close();
+});
+
+/** What is waited for comes over a socket in real time; pauses in between are the clock's that stands. */
+async function when(isSo: () => boolean): Promise<void> {
+  const untilMs = performance.now() + 20_000;
+  while (!isSo() && performance.now() < untilMs) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  expect(isSo()).toBe(true);
+}
