@@ -33,6 +33,8 @@ export function spendCredit(tx: Tx, purchase: Purchase): Spent {
   const payment = insertPayment(tx, claim, subject, { state: "settled", reviewMs: null });
   changeCredit(tx, -price, claimKey);
   RULES[subject.purpose].settled(tx, payment, tx.nowMs);
+  // It is ours to give, and no reorg's to take.
+  RULES[subject.purpose].final(tx, payment);
   return { ok: true, bought: { order: findOrder(tx, subject.orderId), payment } };
 }
 

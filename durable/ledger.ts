@@ -167,6 +167,13 @@ export function mustFindPayment(tx: Tx, claimKey: ClaimKey): PaymentRecord {
   return payment;
 }
 
+/** Its block can still go away, or it has not paid yet. */
+export function isWatched(tx: Tx, claimKey: ClaimKey): boolean {
+  return (
+    tx.first("SELECT 1 AS yes FROM payments WHERE claim_key = ? AND review_ms IS NOT NULL", claimKey) !== undefined
+  );
+}
+
 export function jobOf(payment: PaymentRecord): SettlementJob {
   const { claimKey, authorization, signature, claimedMs, attempt } = payment;
   return { claimKey, authorization, signature, claimedMs, attempt };

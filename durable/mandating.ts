@@ -4,7 +4,7 @@
  */
 import { type Refusal, refuse } from "#contract/errors";
 import { MANDATE_RETRY_MS, PAYMENT_MARGIN_S } from "#contract/limits";
-import { findPayment } from "./ledger.ts";
+import { findPayment, isWatched } from "./ledger.ts";
 import {
   dueMandates,
   endMandate,
@@ -20,7 +20,7 @@ import { findLive, findOrder, type Order } from "./orders.ts";
 import { beginPayment } from "./payments.ts";
 import { placeOf, plansOf } from "./plans.ts";
 import type { ObjectPlace, SettlementJob } from "./ports.ts";
-import { leaseOf } from "./renewals.ts";
+import { leaseOf, PAID_OTHERWISE, renewalAt } from "./renewals.ts";
 import { mandateVerdict } from "./rules/mandate.ts";
 import { type Lease, renewalVerdict } from "./rules/renewal.ts";
 import type { Tx } from "./tx.ts";
@@ -147,7 +147,10 @@ function begin(tx: Tx, mandate: Mandate): SettlementJob | undefined {
   const deadlineMs = Number.MAX_SAFE_INTEGER;
   const lease = leaseOf(tx, order, deadlineMs);
   if (period <= lease.lastIndex) {
-    endMandate(tx, mandate, "retired", "the period was paid otherwise");
+    const paid = renewalAt(tx, orderId, period);
+    // Until what paid it is final, a reorg may take that for good, and then this one is wanted.
+    if (paid && isWatched(tx, paid.claimKey)) postpone(tx, mandate, "waiting", tx.nowMs + UNSENT_RETRY_MS);
+    else endMandate(tx, mandate, "retired", PAID_OTHERWISE);
     return undefined;
   }
   if (tx.nowMs > mandate.validBeforeMs - PAYMENT_MARGIN_S * 1000) {

@@ -53,7 +53,7 @@ export interface PurposeRules {
   refused(tx: Tx, payment: PaymentRecord): void;
   /** It had paid, and a reorg took that for good: what it granted is taken back. */
   reversed(tx: Tx, payment: PaymentRecord): void;
-  /** Its block can no longer go away: what is homeless becomes credit. */
+  /** Its block can no longer go away: what is homeless becomes credit, and what stood by in case goes. */
   final(tx: Tx, payment: PaymentRecord): void;
   /** It paid and granted nothing. */
   homeless(tx: Tx, payment: PaymentRecord): boolean;

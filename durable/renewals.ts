@@ -155,6 +155,8 @@ export function openRenewals(
   return { purpose: "renewal", orderId: asks[0]?.orderId ?? "", purchase, amount: total.toString() };
 }
 
+export const PAID_OTHERWISE = "the period was paid otherwise";
+
 export const RENEWAL_RULES: PurposeRules = {
   settled: (tx, payment, paidMs) => {
     for (const renewal of renewalsOf(tx, payment.claimKey)) if (renewal.state === "open") grant(tx, renewal, paidMs);
@@ -163,7 +165,12 @@ export const RENEWAL_RULES: PurposeRules = {
   reversed: (tx, payment) => {
     for (const renewal of renewalsOf(tx, payment.claimKey)) reverse(tx, renewal);
   },
-  final: (tx, payment) => creditHomeless(tx, payment),
+  final: (tx, payment) => {
+    // Not sooner: should a reorg take the payment for good, the mandate is what keeps the object.
+    for (const { state, orderId, period } of renewalsOf(tx, payment.claimKey))
+      if (state === "granted") retireMandates(tx, orderId, PAID_OTHERWISE, period);
+    creditHomeless(tx, payment);
+  },
   homeless: (tx, payment) => {
     const renewals = renewalsOf(tx, payment.claimKey);
     return renewals.length > 0 && renewals.every(({ state }) => state === "homeless" || state === "credited");
@@ -182,7 +189,6 @@ function grant(tx: Tx, renewal: Renewal, paidMs: number): void {
   const throughMs = renewedThroughMs(order.paidThroughMs ?? 0, paidMs);
   write(tx, renewal, { state: "granted", paid_ms: paidMs, from_ms: fromMs, through_ms: throughMs });
   const moved = move(tx, order, "renewed", { paid_through_ms: throughMs });
-  retireMandates(tx, order.orderId, "the period was paid otherwise", renewal.period);
   if (!moved.ok) throw new Error(`invariant: renewal of order ${order.orderId}: ${moved.detail}`);
 }
 

@@ -21,7 +21,7 @@ interface Roll extends Due {
   readonly heard: boolean;
 }
 
-/** One query each: the platform's SQLite takes no more than five in one compound. Where the index is a partial one, its condition is said, or it is not used. */
+/** Where an index is a partial one, its condition is said, or it is not used. */
 const DUES: readonly string[] = [
   "SELECT min(review_ms) AS due FROM payments WHERE review_ms IS NOT NULL",
   "SELECT min(next_ms) AS due FROM erasures",
@@ -34,9 +34,12 @@ const DUES: readonly string[] = [
   WARNING_DUE,
 ];
 
+/** All in one: they are asked in every transaction. As columns, since the platform's SQLite takes no more than five in one compound. */
+const ALL_DUES = `SELECT ${DUES.map((query, index) => `(${query}) AS due${index}`).join(", ")}`;
+
 /** The earliest deadline in the rows. */
 export function dueIn(sql: SqlStorage): number | null {
-  const dues = DUES.flatMap((query) => sql.exec<{ due: number | null }>(query).one().due ?? []);
+  const dues = Object.values(sql.exec<Record<string, number | null>>(ALL_DUES).one()).filter((due) => due !== null);
   return dues.length === 0 ? null : Math.min(...dues);
 }
 

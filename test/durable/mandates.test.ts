@@ -129,6 +129,7 @@ describe("mandates", () => {
     const renewal = { orderId, index: 1, amount: AMOUNT, card: "a card", sizeBytes: 900 };
     good(await walletAt(wallet).beginPayment(undefined, claim, { renewal }, undefined));
     await walletAt(wallet).finishPayment(claim.claimKey, takes(wallet)());
+    await advance(wallet, 120_000);
     expect(await rows(wallet)).toMatchObject([
       { state: "retired", signature: null },
       { state: "waiting", signature: "0xab" },
@@ -138,6 +139,30 @@ describe("mandates", () => {
     const mine = asked.filter(({ job }) => job.claimKey === mandates[1]?.claimKey);
     expect(mine.filter(({ job }) => job.ask === "first")).toHaveLength(1);
     expect(mine[0]?.atMs).toBeGreaterThanOrEqual(due);
+  });
+
+  it("stand by until what paid their period otherwise is final: should a reorg take that for good, they pay", async () => {
+    const { wallet, orderId } = await mandated(1);
+    const due = await paidThrough(wallet);
+    await advance(wallet, due - clockOf(wallet).nowMs() - 60_000);
+    const claim = claimOf(wallet, {}, authorizationOf(wallet, { value: BigInt(AMOUNT) }));
+    const renewal = { orderId, index: 1, amount: AMOUNT, card: "a card", sizeBytes: 900 };
+    good(await walletAt(wallet).beginPayment(undefined, claim, { renewal }, undefined));
+    const mine = worldOf(wallet).settle;
+    await walletAt(wallet).finishPayment(claim.claimKey, takes(wallet)());
+    worldOf(wallet).recheck = (proof) => ({ end: "standing", proof });
+    // Its day comes while the other payment is believed and not final.
+    await advance(wallet, 240_000);
+    expect(await rows(wallet)).toMatchObject([{ state: "waiting", signature: "0xab" }]);
+    worldOf(wallet).recheck = () => {
+      worldOf(wallet).recheck = (proof) => ({ end: "final", proof });
+      return { end: "vanished" };
+    };
+    worldOf(wallet).settle = (job) =>
+      job.claimKey === claim.claimKey ? refuses("taken by a reorg", true)() : mine(job);
+    await advance(wallet, 3 * DAY_MS);
+    expect(await rows(wallet)).toMatchObject([{ state: "settled", signature: null }]);
+    expect(await paidThrough(wallet)).toBeGreaterThan(due);
   });
 
   it("taken back are erased and never sent; handed over anew, another one stands for the period", async () => {

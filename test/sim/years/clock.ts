@@ -9,8 +9,8 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-export function planWrongClocks(world: Years, random: Random, fromMs: number, untilMs: number): void {
-  let atMs = fromMs + random.between(10, 150) * DAY_MS + random.between(0, DAY_MS);
+export function planWrongClocks(world: Years, random: Random, haste: number, fromMs: number, untilMs: number): void {
+  let atMs = fromMs + (random.between(10, 150) / haste) * DAY_MS + random.between(0, DAY_MS);
   while (atMs < untilMs - 10 * DAY_MS) {
     const byMs = random.pick([
       -1_000,
@@ -31,7 +31,7 @@ export function planWrongClocks(world: Years, random: Random, fromMs: number, un
       setClock(world, byMs);
     });
     world.time.at(wrong.toMs, () => setClock(world, 0));
-    atMs = wrong.toMs + random.between(5, 150) * DAY_MS + random.between(0, DAY_MS);
+    atMs = wrong.toMs + (random.between(5, 150) / haste) * DAY_MS + random.between(0, DAY_MS);
   }
 }
 

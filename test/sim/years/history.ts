@@ -1,9 +1,10 @@
 /** Years of many wallets, with outages, then calm until everything has come to rest. Throws what the judge finds. */
 import { Random } from "../random.ts";
+import type { Database } from "../storage.ts";
 import { planWrongClocks, setClock } from "./clock.ts";
 import { type Books, judge } from "./judge.ts";
 import { keep, keeperOf } from "./people.ts";
-import { beat, catchUp, openYears, type Years } from "./world.ts";
+import { beat, catchUp, openYears, type Weather, type Years } from "./world.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -18,12 +19,16 @@ export interface Length {
   readonly days: number;
   /** Of these wallets the first; of another part of the same history another one. */
   readonly first?: number;
+  readonly weather?: Weather;
   readonly tell?: (line: string) => void;
 }
 
-export async function runYears(seed: number, { wallets, days, first = 1, tell }: Length): Promise<YearsHistory> {
+export async function runYears(
+  seed: number,
+  { wallets, days, first = 1, weather, tell }: Length,
+): Promise<YearsHistory> {
   const realNow = Date.now;
-  const world = openYears(seed + first * 1_000_003);
+  const world = openYears(seed + first * 1_000_003, weather);
   const { time, random } = world;
   const startMs = time.nowMs;
   const untilMs = startMs + days * DAY_MS;
@@ -42,8 +47,9 @@ export async function runYears(seed: number, { wallets, days, first = 1, tell }:
     everyHour(world);
     // The same for all parts of a history.
     const everywhere = new Random(seed);
-    planOutages(world, everywhere, startMs, untilMs);
-    planWrongClocks(world, everywhere, startMs, untilMs);
+    const haste = weather?.haste ?? 1;
+    planOutages(world, everywhere, haste, startMs, untilMs);
+    planWrongClocks(world, everywhere, haste, startMs, untilMs);
     const step = () => {
       if (world.fault !== undefined) throw world.fault;
     };
@@ -68,7 +74,10 @@ export async function runYears(seed: number, { wallets, days, first = 1, tell }:
 function everyHour(world: Years): void {
   const { time } = world;
   const run = async () => {
-    if (!world.off) for (const registry of world.registries.values()) await registry.call("wakeOverdue", []);
+    if (world.off) return;
+    for (const registry of world.registries.values())
+      if (registry.used && someoneIsLate(registry.database, world.clock.nowMs()))
+        await registry.call("wakeOverdue", []);
   };
   const tick = () => {
     run().catch((error: unknown) => {
@@ -79,10 +88,17 @@ function everyHour(world: Years): void {
   time.at(time.nowMs + HOUR_MS, tick);
 }
 
+/** Nearly always nobody, and then there is nothing to call. */
+function someoneIsLate(database: Database, nowMs: number): boolean {
+  return (
+    database.all("SELECT 1 AS yes FROM wallets WHERE try_ms IS NOT NULL AND try_ms <= ? LIMIT 1", [nowMs]).length > 0
+  );
+}
+
 /** Now and then everything is off, for hours or for a month, or a deploy throws for a day, or the chain cannot be reached. */
-function planOutages(world: Years, random: Random, fromMs: number, untilMs: number): void {
+function planOutages(world: Years, random: Random, haste: number, fromMs: number, untilMs: number): void {
   const { time } = world;
-  let atMs = fromMs + random.between(20, 200) * DAY_MS;
+  let atMs = fromMs + (random.between(20, 200) / haste) * DAY_MS;
   while (atMs < untilMs - 60 * DAY_MS) {
     const dice = random.next();
     const [whole, broken] = [dice < 0.6, dice < 0.2];
@@ -90,7 +106,7 @@ function planOutages(world: Years, random: Random, fromMs: number, untilMs: numb
     const outage = { fromMs: atMs, toMs: atMs + (broken ? DAY_MS : lengthMs) };
     time.at(outage.fromMs, () => begin(world, whole, broken, outage));
     time.at(outage.toMs, () => void end(world, whole));
-    atMs = outage.toMs + random.between(20, 300) * DAY_MS;
+    atMs = outage.toMs + (random.between(20, 300) / haste) * DAY_MS;
   }
 }
 

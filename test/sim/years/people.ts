@@ -126,7 +126,10 @@ async function renewAll(world: Years, keeper: Keeper, name: string): Promise<Rep
   const line = lines.find(({ object_key }) => object_key === name);
   if (!line) return renewByHand(world, keeper, name);
   const statement = body(keeper, { statement_id: made.body["statement_id"] });
+  // Two machines of one wallet, of which one renews each object by itself.
+  const beside = world.random.chance(0.1) ? renewByHand(world, keeper, name) : undefined;
   const settled = await purchase(world, keeper, "/payment/settle", statement, true);
+  await beside;
   if (settled?.status !== 200) return undefined;
   const paid = settled.body["lines"] as { order_id: string; paid_through?: string }[];
   const through = paid.find(({ order_id }) => order_id === line.order_id)?.paid_through;
@@ -143,6 +146,10 @@ async function purchase(world: Years, keeper: Keeper, path: string, asked: objec
     const reply = await ask(world, path, asked, paid);
     const open = !reply || reply.status === 202 || reply.status >= 500 || reply.code === "payment_pending";
     if (!open) return reply;
+    // Some delete what they are paying for.
+    const { object_key } = asked as { object_key?: string };
+    if (proven && object_key !== undefined && world.random.chance(0.05))
+      await ask(world, "/storage/delete", body(keeper, { object_key }), keeper);
     await world.time.after(world.random.between(500, 20_000));
   }
   return undefined;

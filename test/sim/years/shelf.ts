@@ -25,6 +25,8 @@ export class Shelf<T extends object> {
   readonly name: string;
   readonly #make: (ctx: unknown) => T;
   readonly #platform: Platform;
+  /** An instance was made once, so the tables are there. */
+  used = false;
   #held: { object: T; ready: Promise<unknown>; alive: boolean } | undefined;
   #armedMs: number | undefined;
   #armed = 0;
@@ -61,6 +63,7 @@ export class Shelf<T extends object> {
     if (this.#held) return this.#held;
     const held = { object: undefined as unknown as T, ready: Promise.resolve() as Promise<unknown>, alive: true };
     this.#held = held;
+    this.used = true;
     held.object = this.#make({
       id: { name: this.name },
       storage: storageOf(this.database, () => true),

@@ -43,16 +43,21 @@ export interface Years extends EdgeParts, Platform {
 
 /** What a known bug needs to show itself soon. */
 export interface Weather {
+  /** How often an alarm is forgotten. */
   readonly forgets?: number;
+  /** How often a payment's outcome is not known for a while. */
+  readonly slow?: number;
+  /** How much shorter the times are between outages, and between wrong clocks. */
+  readonly haste?: number;
 }
 
-export function openYears(seed: number, { forgets = 0.004 }: Weather = {}): Years {
+export function openYears(seed: number, { forgets = 0.004, slow = 0.03 }: Weather = {}): Years {
   const random = new Random(seed);
   const time = new Time(random);
   const clock = { nowMs: () => time.nowMs + world.aheadMs };
   Date.now = () => clock.nowMs();
   const io = new Io(time, random, { before: 0.002, after: 0.004, crash: 0.001, latencyMs: 0 });
-  const ledger = new YearChain(time, random);
+  const ledger = new YearChain(time, random, slow);
   const s3 = new SimS3(time);
   const policy = {
     payTo: PAY_TO,
