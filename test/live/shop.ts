@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { PrivateKeyAccount } from "viem/accounts";
 import { ConfirmReply, PriceReply, UploadReply } from "#contract/api";
+import { base64ToJson, jsonToBase64 } from "#contract/base64";
 import { type Ask, ask, read, type Said } from "./door.ts";
 import { type PaymentLie, required, type Signed, sign } from "./purse.ts";
 
@@ -94,4 +95,15 @@ export async function storeBytes(edge: string, buyer: PrivateKeyAccount, name: s
   const sent = await put(plan, content.bytes);
   if (!sent.ok) throw new Error(`S3 refused: ${await refusedBy(sent)}`);
   return { plan, confirmed: read(ConfirmReply, await confirm(edge, plan)) };
+}
+
+/** The same payment with a payment identifier written in, as a client's extension does it. */
+export function identified(asked: Ask, id: string): Ask {
+  const payload = base64ToJson(asked.headers?.["payment-signature"] ?? "") as Record<string, unknown>;
+  const extensions = { "payment-identifier": { info: { required: false, id }, schema: { type: "object" } } };
+  return { ...asked, headers: { ...asked.headers, "payment-signature": jsonToBase64({ ...payload, extensions }) } };
+}
+
+export async function paidUnder(edge: string, account: PrivateKeyAccount, asked: Ask, id: string): Promise<Ask> {
+  return identified(paying(asked, await offerFor(edge, account, asked)), id);
 }

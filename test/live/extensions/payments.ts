@@ -1,34 +1,34 @@
 /** What a payment can be called by and asked about: identifiers, status, receipts, and what a probe is told. */
 import { ExactEvmScheme } from "@x402/evm";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import { generatePrivateKey, type PrivateKeyAccount, privateKeyToAccount } from "viem/accounts";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { describe, expect, test } from "vitest";
 import * as z from "zod";
 import { ConfirmReply, HealthReply, UploadReply } from "#contract/api";
-import { base64ToJson, jsonToBase64 } from "#contract/base64";
+import { base64ToJson } from "#contract/base64";
 import { UPLOAD_EXAMPLE } from "#contract/bazaar";
 import { PaymentReply, SettleReply } from "#contract/settling";
 import { verifyOffer, verifyPaymentReceipt, verifyStorageReceipt } from "../../../client-plugin/receipt.ts";
 import { transfersFrom } from "../chain.ts";
-import { type Ask, ask, read } from "../door.ts";
+import { ask, read } from "../door.ts";
 import { required, sign } from "../purse.ts";
-import { buy, confirm, contentOf, offerFor, paying, priceOf, put, untilAnswered, uploadBody } from "../shop.ts";
+import {
+  buy,
+  confirm,
+  contentOf,
+  offerFor,
+  paidUnder,
+  paying,
+  priceOf,
+  put,
+  untilAnswered,
+  uploadBody,
+} from "../shop.ts";
 import type { Live } from "../stack.ts";
 import { bearing, openSession, reasonOf, signedIn } from "./signing.ts";
 
 const Offered = z.object({ "offer-receipt": z.object({ info: z.object({ offers: z.array(z.unknown()).length(1) }) }) });
 type Receipted = { extensions: { "offer-receipt": { info: { receipt: unknown } } } };
-
-/** The same payment with a payment identifier written in, as a client's extension does it. */
-function identified(asked: Ask, id: string): Ask {
-  const payload = base64ToJson(asked.headers?.["payment-signature"] ?? "") as Record<string, unknown>;
-  const extensions = { "payment-identifier": { info: { required: false, id }, schema: { type: "object" } } };
-  return { ...asked, headers: { ...asked.headers, "payment-signature": jsonToBase64({ ...payload, extensions }) } };
-}
-
-async function paidUnder(edge: string, account: PrivateKeyAccount, asked: Ask, id: string): Promise<Ask> {
-  return identified(paying(asked, await offerFor(edge, account, asked)), id);
-}
 
 export function payments(live: () => Live): void {
   const signerOf = async () => {

@@ -7,7 +7,7 @@ import { StatementReply, StatementSettled } from "#contract/statements";
 import { transfersFrom } from "../chain.ts";
 import { type Ask, ask, read } from "../door.ts";
 import { required, sign } from "../purse.ts";
-import { contentOf, offerFor, paying, storeBytes, untilAnswered } from "../shop.ts";
+import { contentOf, identified, offerFor, paidUnder, paying, storeBytes, untilAnswered, uploadBody } from "../shop.ts";
 import type { Live } from "../stack.ts";
 
 const PERIOD_MS = 30 * 86_400_000;
@@ -40,6 +40,12 @@ export function statements(live: () => Live): void {
     const body = { wallet_address: owner.address, object_key: name };
     return ask(live().edge, { path: "/storage/delete", by: owner, body });
   };
+
+  /** What a 402 asks of somebody else; whoever is not looked at may be offered anything. */
+  const probeOf = (owner: PrivateKeyAccount): Ask => ({
+    path: "/storage/upload",
+    body: uploadBody(`probe of ${owner.address}`, contentOf("probe")),
+  });
 
   describe.concurrent("a statement", () => {
     test("is one price for all that is due, paid by one transfer, answered again and again", async () => {
@@ -124,6 +130,37 @@ export function statements(live: () => Live): void {
       const paid = { ...first, headers: { ...key, "payment-signature": (await offerFor(edge, owner, first)).header } };
       const settled = read(StatementSettled, await untilAnswered(edge, paid));
       expect(read(StatementSettled, await ask(edge, first))).toMatchObject({ trans_id: settled.trans_id });
+      expect(await transfers(owner)).toHaveLength(3);
+    });
+
+    test("is paid under a payment identifier or a key once: the same answer for it, a conflict for another statement", async () => {
+      const { edge } = live();
+      const owner = await owning(["identified"]);
+      const id = "pay_0123456789abcdef_statement";
+      const first = await made(owner);
+      const keyed = { ...settling(owner, first), headers: { "idempotency-key": "november" } };
+      const settled = read(StatementSettled, await untilAnswered(edge, await paidUnder(edge, owner, keyed, id)));
+      // Signed anew under the same identifier, and asked again under the same key with no payment at all.
+      const other = live().wallet();
+      const stray = paying(keyed, await sign(owner, required((await ask(edge, probeOf(other))).headers)));
+      for (const again of [identified(stray, id), keyed])
+        expect(read(StatementSettled, await ask(edge, again))).toMatchObject({
+          result: "already_settled",
+          trans_id: settled.trans_id,
+        });
+      await storeBytes(edge, owner, "later", contentOf("later"));
+      const second = await made(owner);
+      expect(second.lines).toHaveLength(1);
+      const reused = { ...settling(owner, second), headers: { "idempotency-key": "november" } };
+      for (const asked of [
+        await paidUnder(edge, owner, settling(owner, second), id),
+        paying(reused, await offerFor(edge, owner, settling(owner, second))),
+      ])
+        expect((await ask(edge, asked)).json).toMatchObject({
+          status: 409,
+          code: "key_reused",
+          field: "statement_id",
+        });
       expect(await transfers(owner)).toHaveLength(3);
     });
 
