@@ -8,6 +8,7 @@ import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Context, Person } from "./commands/command.ts";
+import { help } from "./commands/help.ts";
 import { runCommand } from "./commands/index.ts";
 import { dollars } from "./commands/words.ts";
 import { readSettings } from "./config.ts";
@@ -24,6 +25,11 @@ async function main(words: string[]): Promise<number> {
   const quiet = take(words, "--quiet") || json;
   if (words[0] === "--version" || words[0] === "version") {
     console.log(json ? JSON.stringify({ version: VERSION }) : VERSION);
+    return 0;
+  }
+  const helped = help({ call: calledHere, isChat: false }, words);
+  if (helped) {
+    console.log(json ? JSON.stringify(helped.data, null, 2) : plain(helped.text));
     return 0;
   }
   const stop = new AbortController();
@@ -56,10 +62,15 @@ async function main(words: string[]): Promise<number> {
   }
 }
 
+/** `mnemospark ls` is `mnemospark cloud ls`. */
+function calledHere(command: string): string {
+  return `mnemospark ${command.replace(/^cloud (?!help)/, "")}`;
+}
+
 function contextOf(core: Core, signal: AbortSignal, onStep: OnStep | undefined, json: boolean): Context {
   return {
     core,
-    call: (command) => `mnemospark ${command.replace(/^cloud (?!help)/, "")}`,
+    call: calledHere,
     onStep,
     signal,
     ...(json || !process.stdin.isTTY || !process.stderr.isTTY ? {} : { approve: askPerson, person: atTerminal }),
