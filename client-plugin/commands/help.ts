@@ -44,7 +44,10 @@ function root(asking: Asking): Answer {
     "",
     `\`${call("cloud upload --help")}\` shows one of them, with examples; each takes --json.`,
   ];
-  return { text: text.join("\n"), data: { wallet: commandNames("wallet"), keys: commandNames("keys"), cloud: commandNames("cloud") } };
+  return {
+    text: text.join("\n"),
+    data: { wallet: commandNames("wallet"), keys: commandNames("keys"), cloud: commandNames("cloud") },
+  };
 }
 
 function ofGroup(asking: Asking, group: Group): Answer {

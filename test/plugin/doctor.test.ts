@@ -10,6 +10,7 @@ import { readSettings } from "../../client-plugin/config.ts";
 import { Core } from "../../client-plugin/core.ts";
 import { diagnose } from "../../client-plugin/doctor.ts";
 import { loadOrCreateKek } from "../../client-plugin/keys.ts";
+import { noteKitFile } from "../../client-plugin/kit.ts";
 import { loadOrCreateToken } from "../../client-plugin/proxy/client.ts";
 import { type RunningProxy, startProxy } from "../../client-plugin/proxy/proxy.ts";
 import { switchRenewals } from "../../client-plugin/renewals.ts";
@@ -60,6 +61,7 @@ interface Wrong {
   readonly config?: Record<string, unknown>;
   readonly lies?: Lies;
   readonly balance?: number;
+  readonly withoutKit?: boolean;
   /** Done to a home in which all is well, before it is opened. */
   readonly make?: (place: Place) => Promise<unknown>;
   /** Done to the open client. */
@@ -74,7 +76,7 @@ async function findings(wrong: Wrong): Promise<string[]> {
   const home = join(state, "mnemospark");
   await mkdir(join(home, "key"), { recursive: true, mode: 0o700 });
   await writeFile(join(home, "key", "wallet.key"), key, { mode: 0o600 });
-  await loadOrCreateKek({ dir: home, wallet: wallet as never });
+  const { kid } = await loadOrCreateKek({ dir: home, wallet: wallet as never });
   for (const name of Object.keys(service.lies)) delete service.lies[name as keyof Lies];
   Object.assign(service.lies, wrong.lies);
   balance = wrong.balance ?? 1_000_000;
@@ -83,6 +85,7 @@ async function findings(wrong: Wrong): Promise<string[]> {
   const open = () => Core.open(readSettings({ environment: {}, stateDir: state, config }));
   await wrong.make?.({ home, state, open });
   const core = await open();
+  if (!wrong.withoutKit) noteKitFile(core, { dir: home, wallet: wallet as never }, kid);
   let proxy: RunningProxy | undefined;
   try {
     if (wrong.config === undefined) {
@@ -174,6 +177,7 @@ test.each<[string, Wrong, RegExp]>([
     { make: ({ home }) => writeFile(join(home, "keys", kekName), "x") },
     /^error: .* is not a key: it should hold 32 bytes.* -> Restore it from a copy or the recovery kit/,
   ],
+  ["no recovery kit", { withoutKit: true }, /^warning: There is no recovery kit.* -> mnemospark keys kit/],
   [
     "a service on another chain",
     { lies: { health: { network: "eip155:8453" } } },

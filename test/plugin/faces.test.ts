@@ -8,7 +8,7 @@ import { REFUSALS } from "#contract/errors";
 import { buildPackage, PACKAGE } from "../../client-plugin/build.ts";
 import { parse, tokenize } from "../../client-plugin/commands/grammar.ts";
 import { help } from "../../client-plugin/commands/help.ts";
-import { findCommand, type Group, GROUPS } from "../../client-plugin/commands/table.ts";
+import { findCommand, GROUPS, type Group } from "../../client-plugin/commands/table.ts";
 import { PluginConfig, readSettings } from "../../client-plugin/config.ts";
 import { TOOLS } from "../../client-plugin/tools/tools.ts";
 import { scratch } from "./fixture.ts";
@@ -80,8 +80,7 @@ describe("the command line, as it is shipped", () => {
       expect(examples.length, command).toBeGreaterThan(0);
     }
     const root = await cli("help");
-    for (const { command } of all)
-      expect(root).toContain(`mnemospark ${command.replace(/^cloud /, "")} - `);
+    for (const { command } of all) expect(root).toContain(`mnemospark ${command.replace(/^cloud /, "")} - `);
     expect(readdirSync(room), "help looks at nothing").not.toContain("home");
   }, 60_000);
 
