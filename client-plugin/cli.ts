@@ -17,6 +17,7 @@ import { explain } from "./faults.ts";
 import { serveMcp } from "./mcp.ts";
 import type { OnStep } from "./operations/runner.ts";
 import { progressLines } from "./progress.ts";
+import { tokenPath } from "./proxy/client.ts";
 import { startProxy } from "./proxy/proxy.ts";
 import { VERSION } from "./version.ts";
 
@@ -43,7 +44,7 @@ async function main(words: string[]): Promise<number> {
         await serveMcp(core, undefined);
         return 0;
       }
-      if (words[0] === "proxy") return await serveProxy(core, stop.signal);
+      if (words[0] === "proxy") return await serveProxy(core, stop.signal, json);
       progress = !quiet && process.stderr.isTTY ? drawProgress() : undefined;
       const answer = await runCommand(contextOf(core, stop.signal, progress?.onStep, json), words);
       progress?.end();
@@ -114,9 +115,14 @@ const atTerminal: Person = {
   },
 };
 
-async function serveProxy(core: Core, signal: AbortSignal): Promise<number> {
+/** Serves until it is told to stop; and takes up what an earlier one was killed in. */
+async function serveProxy(core: Core, signal: AbortSignal, json: boolean): Promise<number> {
   const proxy = await startProxy({ core });
-  console.error(`mnemospark proxy on ${typeof proxy.at === "number" ? `http://127.0.0.1:${proxy.at}` : proxy.at}`);
+  const at = typeof proxy.at === "number" ? `http://127.0.0.1:${proxy.at}` : proxy.at;
+  if (json) console.log(JSON.stringify({ proxy: { at, token: tokenPath(core.settings) } }));
+  else console.error(`mnemospark proxy on ${at}`);
+  const onError = ({ id }: { id: string }, error: unknown) => console.error(`${id}: ${explain(error).message}`);
+  void core.resumeAll({ signal, onError }).catch((error: unknown) => console.error(explain(error).message));
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
   await proxy.close();
   return 0;
