@@ -58,6 +58,7 @@ export async function unpackArchive(options: UnpackOptions): Promise<Unpacked> {
     const tree = new Tree(partial);
     await feed(options, tree);
     const leftOut = await tree.finish(options.outwardLinks ?? "refuse");
+    await tree.flush();
     await moveIntoPlace(partial, destination);
     return { destination, ...tree.counts(), roots: tree.roots(), leftOut };
   } catch (error) {

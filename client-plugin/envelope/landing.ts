@@ -96,7 +96,7 @@ async function refuseExisting(path: string): Promise<void> {
 }
 
 /** Makes the new name itself survive a power cut, where directories can be synced. */
-async function flushDirectory(path: string): Promise<void> {
+export async function flushDirectory(path: string): Promise<void> {
   const handle = await open(path, constants.O_RDONLY).catch(() => undefined);
   await handle?.sync().catch(() => undefined);
   await handle?.close();

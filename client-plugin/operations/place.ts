@@ -5,6 +5,7 @@
  */
 import { link, lstat, mkdir, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { flushDirectory } from "../envelope/landing.ts";
 import { Fault } from "../faults.ts";
 import type { Operation } from "../state/operations.ts";
 import type { Running } from "./runner.ts";
@@ -69,6 +70,7 @@ export async function place<More>(
     if (["EEXIST", "ENOTEMPTY", "ENOTDIR", "EISDIR"].includes(codeOf(cause) ?? "")) throw occupied(path);
     throw cause;
   }
+  await flushDirectory(dirname(path));
   return { path, kind, more };
 }
 

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { killedProxy, oldCaller, startProxyProgram, storeAndFetch } from "./http-agent.ts";
-import { oneDownload, oneUpload } from "./kills.ts";
+import { oneDownload, oneUpload, twoAtOnce } from "./kills.ts";
 import { fill, type Machine, startMachine } from "./machine.ts";
 
 let machine: Machine;
@@ -17,6 +17,7 @@ test("one upload and one download, each killed again and again, are one payment 
 }, async () => {
   const source = await fill(join(machine.room, "source.bin"), 80);
   machine.line.bytesPerSecond = 20_000_000;
+  await twoAtOnce(machine, source, "both");
   const name = await oneUpload(machine, source, 3, 2_500);
   await oneDownload(machine, name, source, 4, 1_200);
   machine.line.bytesPerSecond = Number.POSITIVE_INFINITY;

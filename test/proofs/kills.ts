@@ -90,6 +90,22 @@ export async function oneDownload(machine: Machine, name: string, source: string
   );
 }
 
+/** Two processes told to do the same: one does, the other says who is at it; whoever comes later finds it done. */
+export async function twoAtOnce(machine: Machine, source: string, name: string): Promise<void> {
+  const before = await machine.payments();
+  const command = ["upload", source, `name:${name}`];
+  const both = await Promise.all([machine.run(command), machine.run(command)]);
+  assert.ok(
+    both.some(({ code }) => code === 0),
+    JSON.stringify(both),
+  );
+  for (const { code, answer } of both)
+    if (code !== 0) assert.deepEqual([code, answer["error"]?.["code"]], [75, "operation_running"]);
+  assert.equal((await machine.payments()) - before, 1, "one payment");
+  const codes = both.map(({ code }) => code).join(" and ");
+  console.log(`two processes at the same upload: ended with ${codes}, 1 payment`);
+}
+
 /** In which step each kill found it. */
 async function killAgainAndAgain(machine: Machine, command: readonly string[], kills: number, latestMs: number) {
   const steps: string[] = [];

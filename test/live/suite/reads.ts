@@ -171,9 +171,21 @@ export function reads(live: () => Live): void {
       expect(rest).toMatchObject({ range: { first: 10_000, last: 39_999 }, download_bytes_left: 80_000 });
       const tail = await get(rest.download_url, rest.download_headers);
       expect(Buffer.from(await tail.arrayBuffer())).toEqual(bytes.subarray(10_000));
+      // Named, it is debited once, for all of it and for any part, by whichever method it is asked.
+      const once = { object_key: "parts", download_id: "one.download-1" };
+      for (const range of ["bytes=0-19999", "bytes=0-19999", "bytes=15000-19999"])
+        expect((await downloadOf(owner, { ...once, range })).download_bytes_left).toBe(60_000);
+      const query = new URLSearchParams({ wallet_address: owner.address, ...once, range: "bytes=5-9" });
+      const asked = await ask(edge, { method: "GET", path: `/storage/download?${query}`, by: owner });
+      expect(read(DownloadReply, asked)).toMatchObject({ range: { first: 5, last: 9 }, download_bytes_left: 60_000 });
+      const bad = await post(owner, "/storage/download", { ...once, download_id: "no good" });
+      expect(bad).toMatchObject({
+        status: 400,
+        json: { detail: expect.stringContaining("download_id: wanted 8 to 100") },
+      });
       // A URL for the whole object is the browser's and the published client's: it wants no header, and admits any range.
       const whole = await downloadOf(owner, { object_key: "parts" });
-      expect(whole).toMatchObject({ download_headers: {}, download_bytes_left: 40_000, downloads_left: 1 });
+      expect(whole).toMatchObject({ download_headers: {}, download_bytes_left: 20_000, downloads_left: 0 });
       expect(whole).not.toHaveProperty("range");
       expect(Buffer.from(await (await get(whole.download_url, { range: "bytes=5-6" })).arrayBuffer())).toEqual(
         bytes.subarray(5, 7),
