@@ -66,37 +66,39 @@ const entry = structure("BatchCreateWorkloadEstimateUsageEntry", {
 });
 const strings = list("StringList", TEXT);
 
-const OPERATIONS: Record<string, readonly [request: Record<string, Schema>, response: Record<string, Schema>]> = {
-  CreateWorkloadEstimate: [{ name: TEXT, clientToken: token, rateType: TEXT }, summary],
-  BatchCreateWorkloadEstimateUsage: [
-    { workloadEstimateId: TEXT, usage: list("Entries", entry), clientToken: token },
-    {
-      items: list("Items", structure("BatchCreateWorkloadEstimateUsageItem", { ...line, key: TEXT })),
-      errors: list(
-        "Errors",
-        structure("BatchCreateWorkloadEstimateUsageError", { key: TEXT, errorCode: TEXT, errorMessage: TEXT }),
-      ),
-    },
-  ],
-  GetWorkloadEstimate: [{ identifier: TEXT }, summary],
-  ListWorkloadEstimateUsage: [
-    { workloadEstimateId: TEXT, nextToken: TEXT, maxResults: NUMBER },
-    { items: list("Lines", structure("WorkloadEstimateUsageItem", line)), nextToken: TEXT },
-  ],
-  ListWorkloadEstimates: [
-    {
-      createdAtFilter: structure("FilterTimestamp", { afterTimestamp: TIME, beforeTimestamp: TIME }),
-      filters: list(
-        "Filters",
-        structure("ListWorkloadEstimatesFilter", { name: TEXT, values: strings, matchOption: TEXT }),
-      ),
-      nextToken: TEXT,
-      maxResults: NUMBER,
-    },
-    { items: list("Summaries", structure("WorkloadEstimateSummary", summary)), nextToken: TEXT },
-  ],
-  DeleteWorkloadEstimate: [{ identifier: TEXT }, {}],
-};
+/** Requests and responses; model.test.ts holds them against the model. */
+export const TRANSCRIBED: Record<string, readonly [request: Record<string, Schema>, response: Record<string, Schema>]> =
+  {
+    CreateWorkloadEstimate: [{ name: TEXT, clientToken: token, rateType: TEXT }, summary],
+    BatchCreateWorkloadEstimateUsage: [
+      { workloadEstimateId: TEXT, usage: list("Entries", entry), clientToken: token },
+      {
+        items: list("Items", structure("BatchCreateWorkloadEstimateUsageItem", { ...line, key: TEXT })),
+        errors: list(
+          "Errors",
+          structure("BatchCreateWorkloadEstimateUsageError", { key: TEXT, errorCode: TEXT, errorMessage: TEXT }),
+        ),
+      },
+    ],
+    GetWorkloadEstimate: [{ identifier: TEXT }, summary],
+    ListWorkloadEstimateUsage: [
+      { workloadEstimateId: TEXT, nextToken: TEXT, maxResults: NUMBER },
+      { items: list("Lines", structure("WorkloadEstimateUsageItem", line)), nextToken: TEXT },
+    ],
+    ListWorkloadEstimates: [
+      {
+        createdAtFilter: structure("FilterTimestamp", { afterTimestamp: TIME, beforeTimestamp: TIME }),
+        filters: list(
+          "Filters",
+          structure("ListWorkloadEstimatesFilter", { name: TEXT, values: strings, matchOption: TEXT }),
+        ),
+        nextToken: TEXT,
+        maxResults: NUMBER,
+      },
+      { items: list("Summaries", structure("WorkloadEstimateSummary", summary)), nextToken: TEXT },
+    ],
+    DeleteWorkloadEstimate: [{ identifier: TEXT }, {}],
+  };
 
 const errors = TypeRegistry.for(NS);
 errors.registerError(
@@ -142,7 +144,7 @@ export function bcmClient(config: {
   );
   return {
     async send(operation, input) {
-      const [request, response] = OPERATIONS[operation] ?? [{}, {}];
+      const [request, response] = TRANSCRIBED[operation] ?? [{}, {}];
       const schema = [
         9,
         NS,

@@ -1,8 +1,9 @@
 /**
  * `npm run botocore`: our adapters against botocore, the SDK in which AWS ships the models of all three services. Needs Python with
- * botocore (`pip install botocore`; `PYTHON` names another interpreter). Exits 1 when a request of ours is not its request.
+ * botocore (`pip install botocore`; `PYTHON` names another interpreter). Exits 1 when a request of ours is not its request, or when
+ * `model.json` is not what the botocore says that it names. A newer one may say more: `python3 extract.py > model.json` takes it anew.
  */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { parseWallet, type Wallet } from "#contract/wallet";
@@ -11,6 +12,7 @@ import { openForecasts } from "../../../worker/adapters/aws/cost-explorer.ts";
 import { openPriceList } from "../../../worker/adapters/aws/price-list.ts";
 import type { Heard } from "../../stack/aws/json-server.ts";
 import { startPricing } from "../../stack/pricing/server.ts";
+import taken from "./model.json" with { type: "json" };
 
 const SERVICES: Readonly<Record<string, string>> = {
   AWSBCMPricingCalculator: "bcm-pricing-calculator",
@@ -72,4 +74,9 @@ for (const mine of differing)
 console.log(
   `botocore ${version}: ${answers.length} answers understood, ${ours.length - differing.length} of ${ours.length} requests equal`,
 );
-process.exitCode = differing.length === 0 && heard.length === ours.length ? 0 : 1;
+const extract = fileURLToPath(new URL("./extract.py", import.meta.url));
+const models = JSON.parse(execFileSync(process.env["PYTHON"] ?? "python3", [extract], { encoding: "utf8" })) as object;
+const isSame = isDeepStrictEqual({ ...models, botocore: "" }, { ...taken, botocore: "" });
+console.log(`model.json, of botocore ${taken.botocore}, ${isSame ? "is" : "is NOT"} what botocore ${version} says`);
+const isFaithful = isSame || version !== taken.botocore;
+process.exitCode = differing.length === 0 && heard.length === ours.length && isFaithful ? 0 : 1;
