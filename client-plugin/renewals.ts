@@ -10,7 +10,7 @@ import type { Core } from "./core.ts";
 import { explain, type FaultFacts } from "./faults.ts";
 import { newNotices } from "./notices.ts";
 import type { DueLine, PaidStatement, StatementFacts } from "./operations/statement.ts";
-import { clearWarning, type RenewalWarning, raiseWarning } from "./warning.ts";
+import { clearWarning, type EndingObject, type RenewalWarning, raiseWarning } from "./warning.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -19,6 +19,12 @@ const LEAD_MS = 3 * DAY_MS;
 /** What one payment for all could not do is tried one by one; so many refusals in a row and the rest would be refused too. */
 const REFUSALS_MAX = 3;
 const SHORT: readonly string[] = ["above_cap", "insufficient_balance"];
+const NOT_ON_IT: FaultFacts = {
+  code: "not_on_statement",
+  message: "the service left it out of its statement.",
+  retryable: true,
+  next: "Renew it by name, and tell the operator of the service.",
+};
 
 export interface RenewedObject {
   readonly name: string;
@@ -48,36 +54,45 @@ export function switchRenewals(core: Core, on: boolean): void {
 export async function renewDue(core: Core, nowMs: number, signal?: AbortSignal): Promise<RenewalRound> {
   const endsBefore = new Date(nowMs + LEAD_MS).toISOString();
   try {
-    const isDue = (await isOpen(core)) || (await endsSoon(core, endsBefore, signal));
+    const isDue = (await isOpen(core)) || (await endingSoon(core, endsBefore, signal)).length > 0;
     const { statements } = isDue ? await payStatement(core, { endsBefore, signal }) : { statements: [] };
+    // Looked at, not inferred: what S3 did not list was on no statement, and ends all the same.
+    const left = isDue ? await unmandated(core, await endingSoon(core, endsBefore, signal)) : [];
+    const renewed = renewedBy(statements);
+    if (left.length > 0) return await oneByOne(core, NOT_ON_IT, left, { statements, renewed }, nowMs, signal);
     clearWarning(core);
-    return { statements, renewed: renewedBy(statements), warning: undefined, failed: false };
+    return { statements, renewed, warning: undefined, failed: false };
   } catch (error) {
     signal?.throwIfAborted();
-    return notAll(core, explain(error), endsBefore, nowMs, signal);
+    const fault = explain(error);
+    const nothing = { statements: [], renewed: [] };
+    // Another process is at it.
+    if (fault.code === "operation_running") return { ...nothing, warning: undefined, failed: true };
+    const ending = (await lastStatement(core)).filter(({ from }) => from <= endsBefore);
+    if (SHORT.includes(fault.code)) return oneByOne(core, fault, ending, nothing, nowMs, signal);
+    return { ...nothing, failed: true, warning: await raiseWarning(core, fault, ending, nowMs) };
   }
 }
 
-async function notAll(
+/** What one payment for all did not do is tried object by object; what is left of that is a warning. */
+async function oneByOne(
   core: Core,
   fault: FaultFacts,
-  endsBefore: string,
+  ending: readonly EndingObject[],
+  so: Pick<RenewalRound, "statements" | "renewed">,
   nowMs: number,
   signal: AbortSignal | undefined,
 ): Promise<RenewalRound> {
-  const round = { statements: [], renewed: [] as RenewedObject[], warning: undefined };
-  // Another process is at it.
-  if (fault.code === "operation_running") return { ...round, failed: true };
-  const ending = (await lastStatement(core)).filter(({ from }) => from <= endsBefore);
-  const renewed = SHORT.includes(fault.code) ? await renewSingly(core, ending, signal) : [];
-  const isLeft = ({ agentId, objectKey }: DueLine) =>
-    !renewed.some((each) => each.name === objectKey && each.agentId === agentId);
-  const left = ending.filter(isLeft);
+  const singly = await renewSingly(core, ending, signal);
+  const round = { ...so, renewed: [...so.renewed, ...singly] };
+  const left = ending.filter(
+    ({ agentId, objectKey }) => !singly.some((each) => each.name === objectKey && each.agentId === agentId),
+  );
   if (ending.length > 0 && left.length === 0) {
     clearWarning(core);
-    return { ...round, renewed, failed: false };
+    return { ...round, warning: undefined, failed: false };
   }
-  return { ...round, renewed, failed: true, warning: await raiseWarning(core, fault, left, nowMs) };
+  return { ...round, failed: true, warning: await raiseWarning(core, fault, left, nowMs) };
 }
 
 /** The owner's word: pays the statement now, whatever it has. What stops it is kept as a warning too. */
@@ -108,15 +123,39 @@ async function isOpen(core: Core): Promise<boolean> {
   return open.some(({ kind, wallet }) => kind === "statement" && wallet === address);
 }
 
-async function endsSoon(core: Core, endsBefore: string, signal: AbortSignal | undefined): Promise<boolean> {
+async function endingSoon(
+  core: Core,
+  endsBefore: string,
+  signal: AbortSignal | undefined,
+): Promise<(EndingObject & { orderId: string })[]> {
   const { api } = await core.session();
+  const found: (EndingObject & { orderId: string })[] = [];
   for (let dueAfter: string | undefined; ; ) {
     const page = await api.billing(dueAfter === undefined ? {} : { dueAfter }, { ...(signal && { signal }) });
     const ending = page.due.filter(({ paid_through }) => paid_through <= endsBefore);
-    if (ending.some(({ state }) => state === "stored")) return true;
-    if (ending.length < page.due.length || page.due_after === null) return false;
+    for (const { state, order_id, agent_id, object_key, paid_through, next_amount } of ending)
+      if (state === "stored")
+        found.push({
+          orderId: order_id,
+          agentId: agent_id,
+          objectKey: object_key,
+          from: paid_through,
+          ...(next_amount === undefined ? {} : { amount: next_amount }),
+        });
+    if (ending.length < page.due.length || page.due_after === null) return found;
     dueAfter = page.due_after;
   }
+}
+
+/** Those that no mandate is going to pay. */
+async function unmandated<T extends { orderId: string }>(core: Core, ending: readonly T[]): Promise<T[]> {
+  if (ending.length === 0) return [];
+  const { mandates } = await (await core.session()).api.mandates();
+  const live = mandates.filter(
+    ({ state, reason }) => state === "settling" || (state === "waiting" && reason === undefined),
+  );
+  const covered = new Set(live.map(({ order_id }) => order_id));
+  return ending.filter(({ orderId }) => !covered.has(orderId));
 }
 
 /** Of the statement that could not be paid. */
@@ -131,7 +170,7 @@ async function lastStatement(core: Core): Promise<readonly DueLine[]> {
 /** What ends first is kept first, as far as funds and caps allow: each by a payment of its own. */
 async function renewSingly(
   core: Core,
-  ending: readonly DueLine[],
+  ending: readonly EndingObject[],
   signal: AbortSignal | undefined,
 ): Promise<RenewedObject[]> {
   const renewed: RenewedObject[] = [];

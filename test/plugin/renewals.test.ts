@@ -4,6 +4,7 @@ import { generatePrivateKey } from "viem/accounts";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { jsonToBase64 } from "#contract/base64";
 import { payStatement } from "../../client-plugin/ahead.ts";
+import { judgeCall } from "../../client-plugin/approval.ts";
 import type { Core } from "../../client-plugin/core.ts";
 import { diagnose } from "../../client-plugin/doctor.ts";
 import { explain } from "../../client-plugin/faults.ts";
@@ -30,6 +31,9 @@ let trouble: ("hang up" | "taken" | "statement_changed")[] = [];
 const issued = new Map<string, { name: string; days: number }[]>();
 const settled = new Map<string, string>();
 let events: object[] = [];
+let mandates: object[] = [];
+/** Objects that S3 does not list. */
+let unlisted: string[] = [];
 
 beforeAll(async () => {
   service = await startService();
@@ -37,7 +41,8 @@ beforeAll(async () => {
 afterAll(() => service.close());
 
 function statement() {
-  const due = objects.filter(({ days }) => days <= 30).slice(0, atMost);
+  const listed = objects.filter(({ name, days }) => days <= 30 && !unlisted.includes(name));
+  const due = listed.slice(0, atMost);
   const id = `stmt_${issued.size}`;
   issued.set(id, due);
   const lines = due.map(({ name, days }) => ({
@@ -50,7 +55,7 @@ function statement() {
     size_bytes: 1,
     amount: String(amount),
   }));
-  const more = objects.filter(({ days }) => days <= 30).length > due.length;
+  const more = listed.length > due.length;
   const made = due.length === 0 ? {} : { statement_id: id, expires_at: at(1) };
   const total = String(amount * due.length);
   return { ...made, wallet_address: "", amount: total, basis: "card", minimum_applied: false, lines, more, missing: 0 };
@@ -92,6 +97,7 @@ function pay(id: string, nonce: string | undefined) {
 }
 
 function answer({ path, body, nonce }: Asked) {
+  if (path === "/mandates/ls") return { status: 200, body: { mandates } };
   if (path === "/billing/statement") return { status: 200, body: statement() };
   if (path === "/payment/settle" && typeof body["statement_id"] === "string") return pay(body["statement_id"], nonce);
   if (path.startsWith("/events")) return { status: 200, body: { events, last: events.length, more: false } };
@@ -118,7 +124,7 @@ let homes = 0;
 async function client(config: Record<string, unknown> = {}, home = join(room, `home-${homes++}`)): Promise<Core> {
   service.lies.answer = answer;
   service.asked.length = 0;
-  [amount, atMost, trouble, events] = [10_000, 1_000, [], []];
+  [amount, atMost, trouble, events, mandates, unlisted] = [10_000, 1_000, [], [], [], []];
   settled.clear();
   issued.clear();
   objects = [
@@ -253,6 +259,42 @@ describe("what cannot be renewed", () => {
     amount = 2_000;
     expect((await renewDue(core, now)).renewed).toHaveLength(2);
     expect(await standingWarning(core)).toBeUndefined();
+    core.close();
+  });
+
+  test("what S3 did not list, so that no statement had it, is told; what a mandate pays is not", async () => {
+    const core = await client();
+    unlisted = ["ends-soon"];
+    const round = await renewDue(core, now);
+    expect(round).toMatchObject({ renewed: [], failed: true, warning: { code: "not_on_statement", count: 1 } });
+    const period = {
+      order_id: "ends-soon",
+      agent_id: "main",
+      object_key: "ends-soon",
+      period_index: 1,
+      amount: "10000",
+    };
+    mandates = [{ ...period, due: at(2), valid_until: at(18), nonce: "", state: "waiting", attempts: 0 }];
+    expect(await renewDue(core, now)).toMatchObject({ warning: undefined, failed: false });
+    core.close();
+  });
+
+  test("an agent's renewal of everything above a cap is agreed to for one statement, and that one is paid", async () => {
+    const core = await client({ capPerCall: "0.005" });
+    const call = { toolName: "mnemospark_renew", params: { all: true } };
+    const renew = () => runTool("mnemospark_renew", { all: true }, { core });
+    const verdict = await judgeCall(call, { core, workspace: undefined, agentId: undefined });
+    expect(verdict?.requireApproval).toMatchObject({ scope: { amount: "0.02" } });
+    expect(await renew()).toMatchObject({ ok: false, error: { code: "above_cap" } });
+    verdict?.requireApproval?.onResolution("allow-once");
+    expect(await renew()).toMatchObject({
+      ok: true,
+      data: { statements: [{ statementId: "stmt_0", amount: "20000" }] },
+    });
+    expect(await runTool("mnemospark_renew", {}, { core })).toMatchObject({
+      ok: false,
+      error: { code: "bad_arguments" },
+    });
     core.close();
   });
 
