@@ -1,5 +1,5 @@
 /**
- * Builds the package that is published: two bundles over a common part, with everything in them, not minified, so that whoever installs it can read
+ * Builds the package that is published: two bundles over common parts, with everything in them, not minified, so that whoever installs it can read
  * what it does and nothing is fetched at install time. `node client-plugin/build.ts`, then `npm pack client-plugin/package`.
  */
 import { copyFile, rm } from "node:fs/promises";
@@ -31,7 +31,7 @@ const withoutValidator: Plugin = {
 export async function buildPackage(outdir = join(PACKAGE, "dist")): Promise<void> {
   await rm(outdir, { recursive: true, force: true });
   await build({
-    entryPoints: [join(here, "index.ts"), join(here, "cli.ts")],
+    entryPoints: ["index.ts", "cli.ts", "libraries.ts"].map((file) => join(here, file)),
     outdir,
     bundle: true,
     platform: "node",
