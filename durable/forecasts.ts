@@ -46,8 +46,8 @@ export function dueForecasts(tx: Tx): ForecastAsk[] {
   );
   tx.run("UPDATE forecasts SET state = 'asked', next_ms = NULL WHERE next_ms IS NOT NULL AND next_ms <= ?", tx.nowMs);
   tx.run("DELETE FROM forecasts WHERE until_ms < ? AND next_ms IS NULL", tx.nowMs - 400 * DAY_MS);
-  // Nothing is kept any more, or the alarm slept through the period.
-  if (countLive(tx) === 0) return [];
+  // Nothing is kept any more, or the alarm slept through the period. Counted only where one is wanted: it takes a look at every order.
+  if (rows.length === 0 || countLive(tx) === 0) return [];
   return rows
     .filter(({ until_ms }) => until_ms > tx.nowMs)
     .map(({ from_ms, until_ms }) => ({ wallet: tx.wallet, fromMs: from_ms, untilMs: until_ms }));

@@ -139,7 +139,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
     why: "nobody is woken on a mandate's day, and the object goes though its renewal was signed",
     seed: 1,
     edits: [
-      { file: "durable/roll.ts", find: "  MANDATE_DUE,\n];", put: "];" },
+      { file: "durable/roll.ts", find: "  MANDATE_DUE,\n", put: "" },
       {
         file: "durable/mandating.ts",
         find: "return dueMandates(tx, atMost)",

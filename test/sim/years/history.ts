@@ -11,7 +11,13 @@ const DAY_MS = 24 * HOUR_MS;
 
 export interface YearsHistory extends Books {
   readonly events: number;
-  readonly outages: number;
+  /** The same for all parts of a history. */
+  readonly troubles: {
+    readonly outages: number;
+    readonly months: number;
+    readonly deploys: number;
+    readonly clocks: number;
+  };
 }
 
 export interface Length {
@@ -64,14 +70,17 @@ export async function runYears(
     await time.runUntil(untilMs + 5 * DAY_MS, step);
     while (isMoving(world)) await time.runUntil(time.nowMs + HOUR_MS, step);
     const books = judge(world, true);
-    return { ...books, events: time.events, outages: world.outages.length };
+    const { outages, wrongClocks } = world;
+    const months = outages.filter(({ fromMs, toMs }) => toMs - fromMs > 30 * DAY_MS).length;
+    const troubles = { outages: outages.length, months, deploys: world.deploys, clocks: wrongClocks.length };
+    return { ...books, events: time.events, troubles };
   } finally {
     Date.now = realNow;
   }
 }
 
 /** The minute's cron, run every hour: what a minute would add is a heartbeat, and that is caught up where it is read. */
-function everyHour(world: Years): void {
+export function everyHour(world: Years): void {
   const { time } = world;
   const run = async () => {
     if (world.off) return;
@@ -115,6 +124,7 @@ function begin(world: Years, whole: boolean, broken: boolean, outage: { fromMs: 
   catchUp(world);
   if (broken) {
     world.broken = true;
+    world.deploys += 1;
     for (const shelf of world.shelves()) shelf.evict();
   }
   world.outages.push(outage);

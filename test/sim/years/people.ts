@@ -92,7 +92,7 @@ function momentOf(world: Years, habit: Habit, throughMs: number): number {
   }
 }
 
-async function buy(world: Years, keeper: Keeper, name: string): Promise<number | undefined> {
+export async function buy(world: Years, keeper: Keeper, name: string): Promise<number | undefined> {
   const order = { content_length_bytes: world.random.between(1, 5) * 1_000_000, content_sha256: world.random.hex(32) };
   const asked = body(keeper, { object_key: name, region: "us-east-1", ...order });
   const reply = await purchase(world, keeper, "/storage/upload", asked, false);
@@ -137,7 +137,7 @@ async function renewAll(world: Years, keeper: Keeper, name: string): Promise<Rep
 }
 
 /** Asks, pays what the 402 says, and repeats the very same until somebody answers. */
-async function purchase(world: Years, keeper: Keeper, path: string, asked: object, proven: boolean) {
+export async function purchase(world: Years, keeper: Keeper, path: string, asked: object, proven: boolean) {
   const headers = proven ? proof(world, keeper, path) : {};
   const offer = await ask(world, path, asked, proven ? headers : undefined);
   if (offer?.status !== 402) return offer;
