@@ -5,11 +5,12 @@
  */
 import { readdir, rm } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { HealthReply, PriceReply } from "#contract/api";
+import type { HealthReply } from "#contract/api";
 import type { ListedObject, StatReply } from "#contract/objects";
 import { objectKeyFault } from "#contract/wallet";
 import { intendMandates, runMandate, runStatements, type StoredAhead, withMandates } from "./ahead.ts";
 import { planArchive } from "./archive/pack.ts";
+import type { FetchAsk, NameAsk, Quoted, StoreAsk } from "./asks.ts";
 import { openChainView } from "./chain.ts";
 import type { Settings } from "./config.ts";
 import { headerLength, sealedLength } from "./envelope/seal.ts";
@@ -20,8 +21,9 @@ import { stagingOf } from "./operations/place.ts";
 import { runRotate } from "./operations/rotate.ts";
 import { type RunOptions, runOperation } from "./operations/runner.ts";
 import { type Deleted, type Renewed, runDelete, runRenew } from "./operations/short.ts";
-import { runStore, type Stored, type StoreWork } from "./operations/store.ts";
+import { runStore, type Stored } from "./operations/store.ts";
 import { loadRecipient } from "./recovery-kit.ts";
+import { afterChange, beforeFetch } from "./sealed-catalogue.ts";
 import { Session } from "./session.ts";
 import { signpost } from "./signpost.ts";
 import { openPins, type Pins } from "./state/catalogue.ts";
@@ -30,52 +32,7 @@ import { type Log, openLog } from "./state/log.ts";
 import { type Operation, type Operations, openOperations, purchaseOf } from "./state/operations.ts";
 import { type FoundWallet, findWallet, pinWallet, type WalletPlace } from "./wallet-file.ts";
 
-export interface StoreAsk extends RunOptions {
-  /** File or folder. */
-  readonly path: string;
-  /** Its name at the service; the path's own name if not given. */
-  readonly objectKey?: string | undefined;
-  readonly agentId?: string | undefined;
-  readonly region?: string | undefined;
-  /** Micro-USDC; nothing above it is paid. */
-  readonly maxAmount?: bigint | undefined;
-  /** A price asked before; what is paid is not above it. */
-  readonly quoteId?: string | undefined;
-  readonly idempotencyKey?: string | undefined;
-  /** Stop when sealed, or when priced; the next call goes on. */
-  readonly until?: "seal" | "price" | undefined;
-  readonly approve?: StoreWork["approve"];
-  /** So many renewals are signed beforehand when it is stored, each at most at the price of this period. */
-  readonly periods?: number | undefined;
-}
-
-export interface FetchAsk extends RunOptions {
-  readonly objectKey: string;
-  readonly agentId?: string | undefined;
-  /** Where to; the downloads directory if not given. */
-  readonly destination?: string | undefined;
-  readonly overwrite?: boolean | undefined;
-  readonly acceptChanged?: boolean | undefined;
-  /** Micro-USDC: pay up to this for a download beyond the allowance. */
-  readonly maxAmount?: bigint | undefined;
-  readonly idempotencyKey?: string | undefined;
-  /** `AGE-SECRET-KEY-1…`: opens by the recovery kit alone, whatever this machine knows. Never written down. */
-  readonly identity?: string | undefined;
-}
-
-export interface NameAsk extends RunOptions {
-  readonly objectKey: string;
-  readonly agentId?: string | undefined;
-}
-
-export interface Quoted {
-  readonly price: PriceReply;
-  readonly path: string;
-  readonly files: number;
-  readonly contentBytes: number;
-  readonly sealedBytes: number;
-  readonly warnings: readonly string[];
-}
+export type { FetchAsk, NameAsk, Quoted, StoreAsk };
 
 export interface CoreOptions {
   /** Every call to the service goes through this. */
@@ -229,7 +186,9 @@ export class Core {
       operation.state === "done"
         ? (operation.result as Stored)
         : await this.run(operation, ask, (running) => runStore({ session, operation, running, approve: ask.approve }));
-    return stored.state === "stored" ? withMandates(this, stored, ask) : stored;
+    if (stored.state !== "stored") return stored;
+    await afterChange(this, stored, ask.signal);
+    return withMandates(this, stored, ask);
   }
 
   async beginFetch(ask: FetchAsk): Promise<Operation> {
@@ -260,6 +219,7 @@ export class Core {
 
   async #runFetch(operation: Operation, ask: RunOptions & Pick<FetchAsk, "identity">): Promise<Fetched> {
     if (operation.state === "done") return operation.result as Fetched;
+    await beforeFetch(this, operation, ask.signal);
     const session = await this.session();
     return this.run(operation, ask, (running) => runFetch({ session, operation, running, identity: ask.identity }));
   }
@@ -273,7 +233,9 @@ export class Core {
       ...named,
       facts: {},
     });
-    return this.run(operation, ask, (running) => runDelete({ session, operation, running }));
+    const deleted = await this.run(operation, ask, (running) => runDelete({ session, operation, running }));
+    await afterChange(this, operation, ask.signal);
+    return deleted;
   }
 
   async beginRenew(ask: NameAsk & Pick<StoreAsk, "maxAmount">): Promise<Operation> {

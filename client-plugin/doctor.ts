@@ -41,19 +41,19 @@ export async function diagnose(core: Core): Promise<Finding[]> {
   const wallet = await core.findWallet().catch(() => undefined);
   if (wallet) {
     await check(async () => {
-      const kek = await loadKek({ dir: settings.home, wallet: wallet.address });
-      if (kek) return [ok(`Encryption key ${kek.kid} (${kek.path}).`), ...kek.warnings.map(warn)];
+      const place = { dir: settings.home, wallet: wallet.address };
+      const kek = await loadKek(place);
+      const advice = kek && (await adviceOf(core, place));
+      const kit: Finding[] =
+        advice === undefined ? [] : [{ level: "warning", what: advice, next: "mnemospark keys kit" }];
+      if (kek) return [ok(`Encryption key ${kek.kid} (${kek.path}).`), ...kek.warnings.map(warn), ...kit];
       return core.operations.list({ limit: 1 }).length === 0
         ? ok("No encryption key yet; the first store makes one.")
         : {
             level: "error",
             what: "The encryption key is missing; what was sealed under it cannot be opened.",
-            next: "Restore it from the recovery kit or a copy.",
+            next: "Restore it from the recovery kit (`mnemospark keys restore FILE`) or a copy.",
           };
-    });
-    await check(async () => {
-      const advice = await adviceOf(core, { dir: settings.home, wallet: wallet.address });
-      return advice === undefined ? [] : { level: "warning", what: advice, next: "mnemospark keys kit" };
     });
     await check(async () => {
       const sentAtMs = Date.now();

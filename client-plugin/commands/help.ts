@@ -14,7 +14,7 @@ export function help(asking: Asking, words: readonly string[]): Answer | undefin
     if (!rest.concat(name ?? []).some((word) => HELP.includes(word))) return undefined;
     return findCommand("cloud", group) && help(asking, ["cloud", ...words]);
   }
-  if (group === "cloud" && name === "keys") return help(asking, ["keys", ...rest]);
+  if (group !== "keys" && name === "keys") return help(asking, ["keys", ...rest]);
   if (name === undefined) return group === "cloud" ? ofGroup(asking, group) : undefined;
   if (HELP.includes(name)) return ofGroup(asking, group);
   const command = findCommand(group, name);

@@ -10,8 +10,8 @@ export async function runCommand(context: Context, words: readonly string[]): Pr
   const helped = help(context, words);
   if (helped) return helped;
   const [group = "", name = "status", ...rest] = words;
-  // `/cloud keys …`: in a chat the names are global, so there is no `/keys`.
-  if (group === "cloud" && name === "keys") return runCommand(context, ["keys", ...rest]);
+  // `/cloud keys …`, `/wallet keys …`: in a chat the names are global, so there is no `/keys`.
+  if (group !== "keys" && name === "keys") return runCommand(context, ["keys", ...rest]);
   if (!isGroup(group)) {
     // `mnemospark ls` is `mnemospark cloud ls`.
     if (findCommand("cloud", group)) return runCommand(context, ["cloud", ...words]);

@@ -1,6 +1,7 @@
 /** The table of commands: which there are, and by which names they are found. */
 import { billingCommands } from "./billing.ts";
 import { browsingCommands } from "./browsing.ts";
+import { cataloguingCommands } from "./cataloguing.ts";
 import type { Command } from "./command.ts";
 import { keyCommands } from "./keys.ts";
 import { mandatingCommands } from "./mandating.ts";
@@ -22,6 +23,7 @@ export const GROUPS: Readonly<Record<Group, readonly Command[]>> = {
     ...mandatingCommands,
     ...billingCommands,
     ...browsingCommands,
+    ...cataloguingCommands,
     ...mindingCommands,
   ],
 };

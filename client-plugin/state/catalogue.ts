@@ -50,7 +50,7 @@ export interface Catalogue {
   /** Also of a name that was deleted. */
   known(agentId: string, objectKey: string): KnownContent | undefined;
   allKnown(): KnownContent[];
-  /** What another machine of the owner's stored or deleted, as it was found. Never makes a name older than it is known. */
+  /** What another machine of the owner's stored or deleted, as it was found; ignored where what is known here is later. */
   learn(content: KnownContent): void;
   /** The name is free; its version is remembered. */
   remove(agentId: string, objectKey: string): void;
@@ -99,7 +99,8 @@ export function openCatalogue(db: Database, wallet: Wallet): Catalogue {
       db.sql.prepare("SELECT * FROM objects WHERE wallet = ? ORDER BY agent_id, object_key").all(wallet).map(knownOf),
     learn(content) {
       const { agentId, objectKey, version, sha256, sealedBytes, deleted, atMs } = content;
-      if (version < (known(agentId, objectKey)?.version ?? 0)) return;
+      const here = known(agentId, objectKey);
+      if (here !== undefined && !isLater(content, here)) return;
       db.sql
         .prepare(
           `INSERT INTO objects (wallet, agent_id, object_key, object_id, order_id, region, sealed_bytes, sha256, plain_sha256, source,
@@ -168,6 +169,16 @@ function entryOf(row: Record<string, unknown>): CatalogueEntry {
     paidThrough: String(row["paid_through"]),
     storedMs: Number(row["stored_ms"]),
   };
+}
+
+/**
+ * Whether `a` counts more than `b`, of the same name: the higher version; of one version the deletion; else what was seen later. A total
+ * order, so machines that learn the same entries in any order know the same.
+ */
+function isLater(a: KnownContent, b: KnownContent): boolean {
+  if (a.version !== b.version) return a.version > b.version;
+  if (a.deleted !== b.deleted) return a.deleted;
+  return a.atMs === b.atMs ? a.sha256 > b.sha256 : a.atMs > b.atMs;
 }
 
 function knownOf(row: Record<string, unknown>): KnownContent {

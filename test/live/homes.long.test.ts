@@ -6,6 +6,8 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPackage } from "../../client-plugin/build.ts";
@@ -33,7 +35,7 @@ interface Home {
   run(...words: string[]): Promise<Record<string, unknown>>;
 }
 
-function homeAt(name: string): Home {
+function homeAt(name: string, edgeUrl = stack.urls.edge): Home {
   const path = join(room, name);
   mkdirSync(path, { mode: 0o700 });
   const env = {
@@ -41,7 +43,7 @@ function homeAt(name: string): Home {
     HOME: path,
     NODE_NO_WARNINGS: "1",
     MNEMOSPARK_HOME: join(path, "mnemospark"),
-    MNEMOSPARK_BACKEND_API_BASE_URL: stack.urls.edge,
+    MNEMOSPARK_BACKEND_API_BASE_URL: edgeUrl,
     MNEMOSPARK_RPC_URL: stack.urls.chain,
     MNEMOSPARK_NETWORK: "base-sepolia",
   };
@@ -93,7 +95,107 @@ async function store(home: Home, key: string, content: Uint8Array): Promise<void
   await home.run("upload", path, `name:${key}`);
 }
 
-test("two homes, one wallet, one kit; a rotation on one; a home that was lost", { timeout: 180_000 }, async () => {
+/**
+ * A service that goes back in time for one name: it answers today's question with what it answered before, and hands out the bytes of
+ * that day. Everything else goes through.
+ */
+async function timeMachine(name: string): Promise<{ url: string; back: () => void; close: () => void }> {
+  let kept: { reply: string; bytes: Buffer } | undefined;
+  let isBack = false;
+  const edge = new URL(stack.urls.edge);
+  const server = createServer((request, response) => {
+    const pieces: Buffer[] = [];
+    request.on("data", (piece: Buffer) => pieces.push(piece));
+    request.on("end", async () => {
+      if (request.url === "/old") return void response.end(kept?.bytes);
+      const body = Buffer.concat(pieces);
+      const isIt = request.url === "/storage/download" && body.includes(`"object_key":"${name}"`);
+      const headers = { "content-type": "application/json" };
+      if (isIt && isBack && kept) {
+        const reply = { ...JSON.parse(kept.reply), download_url: `${url}/old`, download_headers: {}, range: undefined };
+        return void response.writeHead(200, headers).end(JSON.stringify(reply));
+      }
+      const to = { host: edge.hostname, port: edge.port, path: request.url, method: request.method };
+      const forwarded = httpRequest(
+        { ...to, headers: { ...request.headers, "accept-encoding": "identity" } },
+        async (answer) => {
+          const text: Buffer[] = [];
+          for await (const piece of answer) text.push(piece as Buffer);
+          const reply = Buffer.concat(text).toString();
+          if (isIt && !isBack) {
+            const { download_url, download_headers } = JSON.parse(reply);
+            kept = {
+              reply,
+              bytes: Buffer.from(await (await fetch(download_url, { headers: download_headers })).arrayBuffer()),
+            };
+          }
+          response.writeHead(answer.statusCode ?? 500, answer.headers).end(reply);
+        },
+      );
+      forwarded.end(body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const back = () => {
+    isBack = true;
+  };
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url, back, close };
+}
+
+test.concurrent("what another machine wrote is in the sealed catalogue: an older content is refused by a machine that never saw the newer", {
+  timeout: 180_000,
+}, async () => {
+  const [older, newer] = [randomBytes(3_000), randomBytes(2_000)];
+  const honest = homeAt("honest");
+  const created = (await honest.run("wallet", "create"))["wallet"] as { address: `0x${string}` };
+  await stack.chain.fund(created.address, 1_000_000n);
+  await store(honest, "notes", older);
+  const asked = (await honest.run("catalogue", "on")) as { amount: string };
+  expect(Number(asked.amount)).toBeGreaterThan(0);
+  await expect(honest.run("catalogue", "on", "max:0.000001")).rejects.toThrow("price_above_max");
+  expect(await honest.run("catalogue", "on", "max:1")).toEqual({ catalogue: "on", amount: asked.amount });
+  const kit = join(room, "catalogue-kit.age");
+  await honest.run("keys", "kit", `file:${kit}`, `passphrase-file:${passphrase}`, "with-wallet");
+
+  // The other machine reads through a service that will lie to it; what it fetches first is the truth.
+  const lying = await timeMachine("notes");
+  try {
+    const other = homeAt("other", lying.url);
+    await other.run("keys", "restore", kit, `passphrase-file:${passphrase}`);
+    await sees(other, "notes", older);
+    expect(await other.run("catalogue")).toMatchObject({ catalogue: "on", names: 2 });
+    await store(honest, "notes", newer);
+    expect(["current", "written"]).toContain((await honest.run("catalogue", "sync"))["end"]);
+    lying.back();
+    await expect(sees(other, "notes", older)).rejects.toThrow(
+      "rolled_back: The service offers version 1 of notes, which is at version 2 for this machine: it was rolled back.",
+    );
+
+    // Two write at once: neither loses what the other knows.
+    await store(other, "of the other", older);
+    await store(honest, "of the honest", newer);
+    await Promise.all([honest.run("catalogue", "sync"), other.run("catalogue", "sync")]);
+    await honest.run("catalogue", "sync");
+    await other.run("catalogue", "sync");
+    await honest.run("catalogue", "sync");
+    for (const home of [honest, other])
+      expect(await home.run("catalogue")).toMatchObject({ names: 4, unwritten: false });
+    await sees(honest, "of the other", older);
+    const objects = await honest.run("ls", "--all");
+    expect(objects["objects"]).toHaveLength(4);
+  } finally {
+    lying.close();
+  }
+});
+
+test.concurrent("two homes, one wallet, one kit; a rotation on one; a home that was lost", {
+  timeout: 180_000,
+}, async () => {
   const [one, two, three] = [randomBytes(100_000), randomBytes(1), randomBytes(70_000)];
   const first = homeAt("first");
   const created = (await first.run("wallet", "create"))["wallet"] as { address: `0x${string}` };
