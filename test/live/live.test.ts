@@ -35,7 +35,7 @@ function raise(sentence: string): never {
 }
 
 beforeAll(async () => {
-  started = await startLive({ wallets: 96, edgeVars: { OPERATORS: operator.address } });
+  started = await startLive({ wallets: 128, edgeVars: { OPERATORS: operator.address } });
 });
 afterAll(() => started?.stop());
 

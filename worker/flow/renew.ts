@@ -9,8 +9,6 @@ import { refuse } from "#contract/errors";
 import { formatMicroUsdc } from "#contract/money";
 import type { SettleReply, SettleRequest } from "#contract/settling";
 import type { Wallet } from "#contract/wallet";
-import type { PaymentRecord } from "../../durable/ledger.ts";
-import type { Order } from "../../durable/orders.ts";
 import type { ProofUse } from "../../durable/proofs.ts";
 import type { RenewalStep, RenewalWanted } from "../../durable/renewing.ts";
 import { answer, type Call, type Outcome } from "./call.ts";
@@ -18,6 +16,7 @@ import { readKey } from "./key.ts";
 import { askOf, claimShown, orderPaid, pay, priceTold, receiptAgain } from "./pay.ts";
 import type { Ports } from "./ports.ts";
 import { priceNow } from "./price.ts";
+import { type Settled, settledReply } from "./settled.ts";
 import type { Who } from "./who.ts";
 
 export async function renew(ports: Ports, call: Call, value: SettleRequest, who: Who): Promise<Outcome> {
@@ -101,26 +100,11 @@ async function priceOf(ports: Ports, call: Call, step: Exclude<Extract<Step, { o
   return { ok: true as const, renewal };
 }
 
-function replyOf(
-  ports: Ports,
-  who: Who,
-  index: number,
-  { order, payment, fresh }: { order: Order; payment: PaymentRecord; fresh: boolean },
-): SettleReply {
+function replyOf(ports: Ports, { wallet }: Who, index: number, settled: Settled): SettleReply {
+  const { order, payment } = settled;
   const month = new Date(payment.blockMs ?? payment.claimedMs).toISOString().slice(0, 7);
   return {
-    quote_id: `renewal#${month}#${base64Url(order.objectKey)}`,
-    order_id: order.orderId,
-    payment_id: payment.paymentId,
-    wallet_address: who.wallet,
-    trans_id: payment.txHash ?? "",
-    network: ports.network.caip2,
-    asset: ports.network.usdc,
-    amount: payment.amount,
-    payment_status: "confirmed",
-    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
-    timestamp: new Date(ports.clock.nowMs()).toISOString(),
-    ...(fresh ? {} : { result: "already_settled" as const }),
+    ...settledReply(ports, wallet, `renewal#${month}#${base64Url(order.objectKey)}`, settled),
     renewal: true,
     object_key: order.objectKey,
     agent_id: order.agentId,

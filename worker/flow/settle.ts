@@ -2,10 +2,9 @@
 
 import { jsonToBase64 } from "#contract/base64";
 import { type Refusal, refuse } from "#contract/errors";
-import { type SettleReply, SettleRequest } from "#contract/settling";
+import { SettleRequest } from "#contract/settling";
 import { type Wallet, walletOfId } from "#contract/wallet";
 import { X402_HEADERS } from "#contract/x402";
-import type { PaymentRecord } from "../../durable/ledger.ts";
 import type { Order } from "../../durable/orders.ts";
 import { answer, type Call, type Outcome, readArguments } from "./call.ts";
 import { readKey } from "./key.ts";
@@ -13,6 +12,7 @@ import { askOf, notNow, orderPaid, pay } from "./pay.ts";
 import { payStatement } from "./pay-statement.ts";
 import type { Ports } from "./ports.ts";
 import { renew } from "./renew.ts";
+import { settledReply } from "./settled.ts";
 import { proven, type Who } from "./who.ts";
 
 export async function settle(ports: Ports, call: Call): Promise<Outcome> {
@@ -55,7 +55,7 @@ async function settleQuote(ports: Ports, call: Call, quoteId: string, who: Who):
     fields,
   });
   if (paid.paid)
-    return answer(replyOf(ports, who.wallet, quote.quoteId, { ...paid, order: orderPaid(paid) }), paid.headers);
+    return answer(settledReply(ports, who.wallet, quote.quoteId, { ...paid, order: orderPaid(paid) }), paid.headers);
   // Nothing to pay any more: somebody asks about a settled quote without a payment.
   if (!paid.outcome.ok && notNow(paid.outcome.code) && held.order)
     return settledBefore(ports, who.wallet, quote.quoteId, held.order);
@@ -69,7 +69,7 @@ async function settledBefore(ports: Ports, wallet: Wallet, quoteId: string, orde
     return refuse("payment_pending", "a payment for this quote is open; wait for its outcome, do not pay again", {
       retryAfterS: 3,
     });
-  return answer(replyOf(ports, wallet, quoteId, { order: found.order, payment: found.payment, fresh: false }));
+  return answer(settledReply(ports, wallet, quoteId, { order: found.order, payment: found.payment, fresh: false }));
 }
 
 /** A foreign id reads as absent: whose it is, is nobody's business. */
@@ -77,26 +77,4 @@ export function ownQuote(quoteId: string, wallet: Wallet): { ok: true } | Refusa
   return walletOfId("quote", quoteId) === wallet
     ? { ok: true }
     : refuse("quote_not_found", "no such quote of this wallet");
-}
-
-function replyOf(
-  ports: Ports,
-  wallet: Wallet,
-  quoteId: string,
-  { order, payment, fresh }: { order: Order; payment: PaymentRecord; fresh: boolean },
-): SettleReply {
-  return {
-    quote_id: quoteId,
-    order_id: order.orderId,
-    payment_id: payment.paymentId,
-    wallet_address: wallet,
-    trans_id: payment.txHash ?? "",
-    network: ports.network.caip2,
-    asset: ports.network.usdc,
-    amount: payment.amount,
-    payment_status: "confirmed",
-    paid_through: new Date(order.paidThroughMs ?? 0).toISOString(),
-    timestamp: new Date(ports.clock.nowMs()).toISOString(),
-    ...(fresh ? {} : { result: "already_settled" as const }),
-  };
 }
