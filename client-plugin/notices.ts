@@ -74,23 +74,13 @@ export function sentenceOf(
   const orderId = text("order_id");
   const known = session.catalogue.list().find((each) => each.orderId === orderId);
   const object = JSON.stringify(text("object_key") ?? known?.objectKey ?? orderId ?? "an object");
-  const [until, gone] = [text("paid_through"), text("delete_after")];
-  // Paid since, as far as this machine knows.
-  const isPaid = until !== undefined && known !== undefined && known.paidThrough > until;
-  const isMandated = data["mandate"] === true;
-  const why = text("reason") === undefined ? "" : ` (${text("reason")})`;
+  const why = text("reason") === undefined ? "" : ` (${plain(text("reason") ?? "")})`;
   const period = data["period"] === undefined ? "" : ` for period ${data["period"]}`;
+  if (kind.startsWith("warning.")) {
+    if (isSeenTo(kind, data, known?.paidThrough, renewalsOff)) return undefined;
+    return plain(text("message") ?? `${kind} ${object}`);
+  }
   switch (kind) {
-    case "order.due_soon":
-      // Paid by itself when the time comes; by nobody when that is switched off.
-      if (isPaid || isMandated || !renewalsOff) return undefined;
-      return `${object} is paid until ${until} and renewals are off: unless it is renewed, it is deleted after ${gone}.`;
-    case "order.unpaid":
-      return isPaid || isMandated
-        ? undefined
-        : `${object} is paid no more: unless it is renewed, it is deleted after ${gone}.`;
-    case "order.ending":
-      return isPaid ? undefined : `${object} is deleted after ${gone} unless it is renewed now.`;
     case "mandate.unpaid":
       return `the mandate${period} of ${object} did not pay${why}. It is tried again every hour until the object is deleted; the wallet may be short of USDC.`;
     case "mandate.failed":
@@ -114,4 +104,19 @@ export function sentenceOf(
     default:
       return undefined;
   }
+}
+
+/** Paid since, as far as this machine knows; or paid by itself when its time comes. */
+function isSeenTo(kind: string, data: Event["data"], paidThrough: string | undefined, renewalsOff: boolean): boolean {
+  const until = data["paid_through"];
+  if (typeof until === "string" && paidThrough !== undefined && paidThrough > until) return true;
+  const isMandated = data["mandate"] === true;
+  if (kind === "warning.unpaid") return isMandated;
+  // What was paid and never sent has no grace: both times are one. No renewal helps it.
+  return kind === "warning.due_soon" && until !== data["delete_after"] && (isMandated || !renewalsOff);
+}
+
+/** Somebody else's words, shown to people and models: one line, not long, nothing that steers a terminal. */
+function plain(message: string): string {
+  return message.replace(/[\p{C}\s]+/gu, " ").slice(0, 300);
 }

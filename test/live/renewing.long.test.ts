@@ -100,7 +100,7 @@ const authorizationUsed = (account: Buyer, nonce: `0x${string}`) =>
     args: [account.address, nonce],
   });
 
-describe.concurrent("the owner of several objects", { timeout: 120_000 }, () => {
+describe.concurrent("the owner of several objects", { timeout: 240_000 }, () => {
   test("sees the statement, pays it by one transfer, also when killed in the middle, and nothing twice", async () => {
     const { account, must, run, file, paid } = shopper();
     for (const name of ["one", "two", "three"]) await must(`upload ${file(name)}`);
@@ -187,7 +187,7 @@ describe.concurrent("the owner of several objects", { timeout: 120_000 }, () => 
   });
 });
 
-describe.concurrent("renewals signed beforehand", { timeout: 120_000 }, () => {
+describe.concurrent("renewals signed beforehand", { timeout: 240_000 }, () => {
   test("come with an upload, are listed, taken back, cancelled on the chain, and no part of the statement", async () => {
     const { account, must, run, file, paid } = shopper();
     const { object } = await must(`upload ${file("year")} periods:3`);
@@ -256,7 +256,7 @@ describe.concurrent("renewals signed beforehand", { timeout: 120_000 }, () => {
   });
 });
 
-describe.concurrent("reading", { timeout: 120_000 }, () => {
+describe.concurrent("reading", { timeout: 240_000 }, () => {
   test("beyond the allowance is refused, and bought for at most what was agreed", async () => {
     const { must, run, file, files, paid } = shopper();
     const path = file("read-often");

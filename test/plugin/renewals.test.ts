@@ -343,13 +343,13 @@ test("events of the service that are warnings are told once in the log and once 
   const ending = { object_key: "a", paid_through: at(1), delete_after: at(3), mandate: false };
   const due = (number: number, kind: string, more: object = {}) => ({
     ...event(number, kind),
-    data: { ...ending, ...more },
+    data: { ...ending, message: `"a" ${kind}\n\u001b[31m of it`, ...more },
   });
-  events.push(due(4, "order.due_soon"), due(5, "order.unpaid", { mandate: true }), due(6, "order.ending"));
-  expect(await newNotices(core, "log")).toEqual([expect.stringContaining(`"a" is deleted after ${at(3)}`)]);
+  events.push(due(4, "warning.due_soon"), due(5, "warning.unpaid", { mandate: true }), due(6, "warning.ending"));
+  expect(await newNotices(core, "log")).toEqual([expect.stringMatching(/"a" warning.ending \[31m of it$/)]);
   switchRenewals(core, false);
-  events.push(due(7, "order.due_soon", { object_key: "b" }));
-  expect(await newNotices(core, "log")).toEqual([expect.stringContaining("renewals are off")]);
+  events.push(due(7, "warning.due_soon", { object_key: "b" }));
+  expect(await newNotices(core, "log")).toEqual([expect.stringContaining("warning.due_soon")]);
   core.close();
 });
 
