@@ -13,6 +13,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { buildPackage } from "../../client-plugin/build.ts";
 import { scratch } from "../plugin/fixture.ts";
 import { type Stack, startStack } from "../stack/stack.ts";
+import { transfersFrom } from "./chain.ts";
 
 const room = scratch();
 const dist = join(room, "dist");
@@ -260,6 +261,9 @@ test.concurrent("two homes, one wallet, one kit; a rotation on one; a home that 
   expect(restored).toMatchObject({ reclaimed: 3, left: [{ name: "main/early" }] });
   await sees(third, "one", three);
   await sees(third, "last", one);
+
+  // Whatever was replaced, rotated, restored and recovered: each object was paid for once.
+  expect(await transfersFrom(stack, created.address)).toHaveLength(4);
 
   const page = readFileSync(words, "utf8");
   const secret = /AGE-SECRET-KEY-1\w+/.exec(page)?.[0] ?? "no key on the page";
