@@ -102,12 +102,12 @@ async function askPerson({ amount, reason }: { amount: bigint; reason: string })
 const atTerminal: Person = {
   show: (text) => void process.stderr.write(`${text}\n`),
   async ask(question, secret = false) {
-    process.stderr.write(question);
+    if (secret) process.stderr.write(question);
     // Readline writes what is typed to its output: for a secret that goes nowhere.
     const output = secret ? new Writable({ write: (_piece, _encoding, done) => done() }) : process.stderr;
     const terminal = createInterface({ input: process.stdin, output, terminal: true });
     try {
-      return await terminal.question("");
+      return await terminal.question(secret ? "" : question);
     } finally {
       terminal.close();
       if (secret) process.stderr.write("\n");

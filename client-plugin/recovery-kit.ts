@@ -127,7 +127,15 @@ export async function openKit(file: Uint8Array, passphrase: string): Promise<Kit
 }
 
 /** Puts a kit's KEKs and recipient where they belong; what is there already stays. Resolves to how many keys were new here. */
-export async function restoreKit(dir: string, kit: Kit): Promise<{ readonly place: KeyPlace; readonly added: number }> {
+export async function restoreKit(
+  dir: string,
+  kit: Kit,
+): Promise<{
+  readonly place: KeyPlace;
+  readonly added: number;
+  /** The kit has a recipient, and this machine another one, which stays. */
+  readonly ownWords: boolean;
+}> {
   const place = { dir, wallet: kit.wallet };
   let added = 0;
   for (const kek of kit.keks) if ((await adoptKek(place, kek)) !== "known") added += 1;
@@ -135,8 +143,9 @@ export async function restoreKit(dir: string, kit: Kit): Promise<{ readonly plac
   const [newest, ...older] = kit.keks;
   const current = await loadKek(place);
   if (newest !== undefined && older.some((kek) => kidOf(kek) === current?.kid)) await makeCurrent(place, newest);
-  if (kit.recipient !== undefined) await keepRecipient(place, kit.recipient);
-  return { place, added };
+  const here = await loadRecipient(place);
+  if (kit.recipient !== undefined && here === undefined) await keepRecipient(place, kit.recipient);
+  return { place, added, ownWords: here !== undefined && kit.recipient !== undefined && here !== kit.recipient };
 }
 
 function recipientPath(place: KeyPlace): string {

@@ -147,7 +147,7 @@ const restore: Command = {
 
 async function restoreFile({ core, person }: Context, args: Parsed, file: string): Promise<Answer> {
   const found = await openKit(await smallFile(file, 1024 * 1024), await passphraseOf(args, person, false));
-  const { place, added } = await restoreKit(core.settings.home, found);
+  const { place, added, ownWords } = await restoreKit(core.settings.home, found);
   const [current] = found.keks;
   const kek = await loadKek(place);
   if (current !== undefined && kek !== undefined) noteKitFile(core, place, kek.kid);
@@ -157,6 +157,9 @@ async function restoreFile({ core, person }: Context, args: Parsed, file: string
   const wallet = imported ? place.wallet : here?.address;
   const text = [
     `${added} keys of ${place.wallet} were brought back${added === 0 ? ": all of them were here" : ""}.`,
+    ...(ownWords
+      ? ["⚠️ This machine has recovery words of its own, and keeps them; the kit's are for what the other stored."]
+      : []),
     ...(imported ? ["The wallet's key was in the kit; it is this machine's wallet now."] : []),
     ...(wallet === undefined ? ["The kit holds no wallet key. Import it: `mnemospark wallet import FILE`"] : []),
     ...(wallet !== undefined && wallet !== place.wallet
@@ -190,8 +193,10 @@ const rotate: Command = {
   },
   examples: ["keys rotate", "keys rotate only-rewrap:true"],
   async run({ core, call, onStep, signal }, args) {
-    const operation = await beginRotate(core, !args.has("only-rewrap"));
-    return rotated(await runRotate(core, operation, { onStep, signal }), call);
+    const run = async (makeKey: boolean) => runRotate(core, await beginRotate(core, makeKey), { onStep, signal });
+    const done = await run(!args.has("only-rewrap"));
+    // What was left open was a wrapping without a new key: that is finished now, and the new key still to be made.
+    return rotated(done.before === undefined && !args.has("only-rewrap") ? await run(true) : done, call);
   },
 };
 

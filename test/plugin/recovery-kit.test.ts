@@ -103,8 +103,24 @@ describe("the kit file", () => {
     await restoreKit(two.dir, await openKit(await sealKit(one, PASSPHRASE, undefined, LOG_N), PASSPHRASE));
     expect((await loadKek(two))?.kid).toBe(own.kid);
     expect(await kekLookup(two)(theirs.kid)).toEqual(theirs.kek);
-    await keepRecipient(two, newRecovery().recipient);
+    const words = newRecovery().recipient;
+    await keepRecipient(two, words);
+    await keepRecipient(one, newRecovery().recipient);
+    const kit = await openKit(await sealKit(one, PASSPHRASE, undefined, LOG_N), PASSPHRASE);
+    expect(await restoreKit(two.dir, kit)).toMatchObject({ added: 0, ownWords: true });
+    expect(await loadRecipient(two)).toBe(words);
     expect(await refusal(keepRecipient(two, newRecovery().recipient))).toBe("exists");
+  });
+
+  test("of a machine that has rotated since makes its key the current one, and keeps the one before", async () => {
+    const [one, two] = [await home(), await home()];
+    const { kid: first } = await loadOrCreateKek(one);
+    const sealed = async () => openKit(await sealKit(one, PASSPHRASE, undefined, LOG_N), PASSPHRASE);
+    await restoreKit(two.dir, await sealed());
+    const { current } = await rotateKek(one);
+    expect(await restoreKit(two.dir, await sealed())).toMatchObject({ added: 1, ownWords: false });
+    expect((await loadKek(two))?.kid).toBe(current.kid);
+    expect(await kekLookup(two)(first)).toBeDefined();
   });
 
   test("is refused with another passphrase, damaged, of another kind, or before there is a key", async () => {

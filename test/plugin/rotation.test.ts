@@ -129,6 +129,11 @@ describe("a rotation", () => {
       { name: "main/b", why: expect.stringContaining("not on this machine") },
       { name: "main/c", why: "the service answers the key of version 2; 3 is known" },
     ]);
+    const left = await beginRotate(core, false);
+    const context = { core, call: (line: string) => line, background: () => {}, isChat: true };
+    const { data } = await runCommand(context, ["keys", "rotate"]);
+    expect(core.operations.find(left.id)?.state).toBe("done");
+    expect(data).toMatchObject({ rotated: { before: done.kid, rewrapped: 1 } });
     const rest = await runRotate(core, await beginRotate(core, false), {});
     expect(rest).toMatchObject({ before: undefined, rewrapped: 0, already: 1 });
   });
