@@ -30,7 +30,8 @@ export async function act(world: World, buyer: Buyer): Promise<void> {
     () => greedy(world, buyer, key, size),
     () => impatient(world, buyer, key, size),
   ];
-  await random.pick(plays)();
+  const keeping = [() => keeps(world, buyer, key, size), () => keepsAll(world, buyer, key, size)];
+  await random.pick(world.renewing ? [...plays.slice(0, 3), ...keeping, ...keeping] : plays)();
 }
 
 /** Pays once and repeats the very same request until it knows. */
@@ -134,6 +135,49 @@ async function impatient(world: World, buyer: Buyer, key: string, size: number):
   const asked = await ask(world, "/storage/upload", body, {});
   if (asked?.status === 402)
     ask(world, "/storage/upload", body, pay(world, buyer, asked, "/storage/upload")).catch(() => undefined);
+}
+
+/** Stores, and renews from several machines at once; some change their mind meanwhile. */
+async function keeps(world: World, buyer: Buyer, key: string, size: number): Promise<void> {
+  await careful(world, buyer, key, size);
+  const body = { wallet_address: buyer.wallet, renewal: true, object_key: key };
+  await Promise.all([
+    settleTwice(world, buyer, body),
+    ...(world.random.chance(0.5) ? [settleTwice(world, buyer, body)] : []),
+    ...(world.random.chance(0.3) ? [removeSoon(world, buyer, key)] : []),
+  ]);
+}
+
+/** Stores, and pays one statement twice, beside renewals of its lines. */
+async function keepsAll(world: World, buyer: Buyer, key: string, size: number): Promise<void> {
+  await Promise.all([careful(world, buyer, key, size), careful(world, buyer, `${key}-too`, size)]);
+  const all = { wallet_address: buyer.wallet };
+  const made = await ask(world, "/billing/statement", all, proof(world, buyer, "/billing/statement"));
+  if (made?.status !== 200 || made.body["statement_id"] === undefined) return;
+  const statement = { ...all, statement_id: made.body["statement_id"] };
+  await Promise.all([
+    settleTwice(world, buyer, statement),
+    settleTwice(world, buyer, statement),
+    ...(world.random.chance(0.5) ? [settleTwice(world, buyer, { ...all, renewal: true, object_key: key })] : []),
+    ...(world.random.chance(0.3) ? [removeSoon(world, buyer, key)] : []),
+  ]);
+}
+
+/** Asks, pays, repeats; and once more with a fresh authorization, as stock clients do. */
+async function settleTwice(world: World, buyer: Buyer, body: object): Promise<void> {
+  const path = "/payment/settle";
+  for (let times = 0; times < 2; times++) {
+    await world.time.after(world.random.between(0, 3_000));
+    const headers = proof(world, buyer, path);
+    const asked = await ask(world, path, body, headers);
+    if (asked?.status === 402) await repeat(world, path, body, { ...headers, ...pay(world, buyer, asked, path) });
+  }
+}
+
+async function removeSoon(world: World, buyer: Buyer, key: string): Promise<void> {
+  await world.time.after(world.random.between(0, 8_000));
+  const path = "/storage/delete";
+  await ask(world, path, { wallet_address: buyer.wallet, object_key: key }, proof(world, buyer, path));
 }
 
 /** PUT and confirm, by the ticket that came with the plan. */
@@ -266,7 +310,7 @@ export function buyersOf(world: World): Buyer[] {
         .slice(0, 36)}${tail}`,
     ) as Wallet;
     // Some can pay for much, some for one thing only.
-    world.chain.fund(wallet, BigInt(world.random.pick([10_000, 25_000, 1_000_000])));
+    world.chain.fund(wallet, BigInt(world.random.pick([10_000, 25_000, 1_000_000]) + (world.renewing ? 60_000 : 0)));
     return { wallet, name: `b${index}` };
   });
 }

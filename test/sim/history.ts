@@ -22,10 +22,10 @@ const ROUGH_MS = 90_000;
 /** Long enough for windows to close, finality to pass, void claims to be forgotten and URLs to die. */
 const CALM_MS = 3 * 3_600_000;
 
-export async function runHistory(seed: number, mutation: Mutation = {}): Promise<History> {
+export async function runHistory(seed: number, mutation: Mutation = {}, renewing = false): Promise<History> {
   const realNow = Date.now;
   const undo = mutation.patch?.();
-  const world = openWorld(seed, mutation);
+  const world = openWorld(seed, mutation, renewing);
   let fault: unknown;
   const fail = (error: unknown) => {
     fault ??= error;

@@ -12,6 +12,13 @@ interface PaymentRow {
   authorization: string;
   purchase: string;
 }
+interface RenewalRow {
+  claim_key: string;
+  order_id: string;
+  period: number;
+  state: string;
+  amount: string;
+}
 interface OrderRow {
   order_id: string;
   agent_id: string;
@@ -112,8 +119,10 @@ export function checkRest(world: World): void {
       if (["open", "reopened", "void"].includes(payment.state))
         throw new Broken(`${payment.claim_key} is still ${payment.state} at rest`);
     const onChain = payments.filter((payment) => payment.claim_key.startsWith("eip155"));
-    const granted = sum(onChain.filter((payment) => payment.state === "settled"));
-    const credited = sum(onChain.filter((payment) => payment.state === "credited"));
+    const renewals = host.database.all("SELECT * FROM renewals", []) as unknown as RenewalRow[];
+    const shares = checkRenewals(renewals, payments);
+    const granted = sum(onChain.filter((payment) => payment.state === "settled")) - shares;
+    const credited = sum(onChain.filter((payment) => payment.state === "credited")) + shares;
     const got = received.get(wallet) ?? 0n;
     if (got !== granted + credited) throw new Broken(`${wallet} sent ${got}; granted ${granted}, credited ${credited}`);
     const spent = sum(
@@ -149,6 +158,32 @@ export function checkRest(world: World): void {
     const open = host.database.all("SELECT nonce FROM slots WHERE open = 1", []);
     if (open.length > 0) throw new Broken(`${host.name} still has ${open.length} open nonces at rest`);
   }
+}
+
+/** Each period is paid once, by a payment that stands; answers what of statements that stand became credit. */
+function checkRenewals(renewals: readonly RenewalRow[], payments: readonly PaymentRow[]): bigint {
+  const stateOf = new Map(payments.map((payment) => [payment.claim_key, payment]));
+  const periods = new Set<string>();
+  let shares = 0n;
+  for (const { claim_key, order_id, period, state, amount } of renewals) {
+    const payment = stateOf.get(claim_key);
+    if (state === "open" || state === "homeless")
+      throw new Broken(`period ${period} of ${order_id} is ${state} at rest`);
+    if (state === "credited" && payment?.state === "settled") shares += BigInt(amount);
+    if (state !== "granted") continue;
+    if (payment?.state !== "settled")
+      throw new Broken(`period ${period} of ${order_id} is granted, and its payment is ${payment?.state}`);
+    const name = `${order_id}|${period}`;
+    if (periods.has(name)) throw new Broken(`period ${period} of ${order_id} was paid twice`);
+    periods.add(name);
+  }
+  for (const payment of payments) {
+    const lines = renewals.filter(({ claim_key, state }) => claim_key === payment.claim_key && state !== "reversed");
+    const total = lines.reduce((all, { amount }) => all + BigInt(amount), 0n);
+    if (payment.state === "settled" && lines.length > 0 && total !== BigInt(payment.amount))
+      throw new Broken(`${payment.claim_key} paid ${payment.amount} for lines of ${total}`);
+  }
+  return shares;
 }
 
 function checkStored(world: World, rows: Record<string, unknown>[]): void {

@@ -9,6 +9,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     seed: { type: "string" },
     mutation: { type: "string" },
+    renewals: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -17,6 +18,7 @@ if (values.help) {
 
   npm run sim -- --seeds 100000             seeds 1 to 100,000
   npm run sim -- --seed 4711                one history, with what its clients saw
+  npm run sim -- --renewals                 buyers renew what they stored, one by one and by statement
   npm run sim -- --mutation no-reservation  a known bug; the seed that finds it
 
 Mutations: ${Object.keys(MUTATIONS).join(", ")}`);
@@ -35,7 +37,7 @@ const startedMs = performance.now();
 let events = 0;
 for (let seed = from; seed <= to; seed++) {
   try {
-    const history = await runHistory(seed, named);
+    const history = await runHistory(seed, named, values.renewals);
     events += history.events;
     if (values.seed !== undefined) console.log(history.world.log.join("\n"));
     if ((seed - from + 1) % 1000 === 0)
@@ -44,7 +46,7 @@ for (let seed = from; seed <= to; seed++) {
     if (!(error instanceof Found)) throw error;
     console.log(error.world.log.slice(-40).join("\n"));
     console.log(
-      `\n${error.message}\n${error.cause instanceof Error ? error.cause.stack : ""}\nreplay: npm run sim -- --seed ${seed}${values.mutation ? ` --mutation ${values.mutation}` : ""}`,
+      `\n${error.message}\n${error.cause instanceof Error ? error.cause.stack : ""}\nreplay: npm run sim -- --seed ${seed}${values.renewals ? " --renewals" : ""}${values.mutation ? ` --mutation ${values.mutation}` : ""}`,
     );
     process.exit(1);
   }

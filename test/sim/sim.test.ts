@@ -11,6 +11,10 @@ describe("the simulator", () => {
     for (let seed = 1; seed <= 150; seed++) await runHistory(seed);
   }, 60_000);
 
+  test("holds them where buyers renew and pay statements, from several machines at once", async () => {
+    for (let seed = 1; seed <= 15; seed++) await runHistory(seed, {}, true);
+  }, 120_000);
+
   test("is the same history for the same seed", async () => {
     const [one, two] = [await runHistory(7), await runHistory(7)];
     expect(two.world.log).toEqual(one.world.log);

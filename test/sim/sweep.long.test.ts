@@ -4,6 +4,12 @@ import { runHistory } from "./history.ts";
 
 const FROM = 1_000_000;
 const SEEDS = 2_000;
+const RENEWING = 200;
+
+test(`so do renewals and statements, through ${RENEWING}`, async () => {
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  for (let seed = FROM; seed < FROM + RENEWING; seed++) await runHistory(seed, {}, true);
+}, 600_000);
 
 test(`the payment path holds its promises through ${SEEDS} histories`, async () => {
   vi.spyOn(console, "error").mockImplementation(() => undefined);

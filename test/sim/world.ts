@@ -24,6 +24,8 @@ export const ROUGH: Faults = { before: 0.02, after: 0.02, crash: 0.004, latencyM
 
 export interface World extends EdgeParts {
   readonly seed: number;
+  /** Buyers also renew what they stored, one by one and by statement. */
+  readonly renewing: boolean;
   readonly random: Random;
   readonly chain: SimChain;
   readonly wallets: Map<Wallet, Host<WalletObject>>;
@@ -41,7 +43,7 @@ export interface Mutation {
   readonly patch?: () => () => void;
 }
 
-export function openWorld(seed: number, mutation: Mutation = {}): World {
+export function openWorld(seed: number, mutation: Mutation = {}, renewing = false): World {
   const random = new Random(seed);
   const time = new Time(random);
   Date.now = () => time.nowMs;
@@ -62,6 +64,7 @@ export function openWorld(seed: number, mutation: Mutation = {}): World {
   const parts = { time, io, random };
   const world: World = {
     seed,
+    renewing,
     random,
     time,
     io,

@@ -28,7 +28,7 @@ export const BUGS: Readonly<Record<string, Bug>> = {
   "no-heartbeat": {
     why: "lapses without reading the heartbeat: who could not pay for a month, because we were down, loses everything",
     seed: 1,
-    weather: { haste: 5 },
+    weather: { haste: 10 },
     fast: true,
     edits: [
       {
