@@ -26,7 +26,8 @@ export async function diagnose(core: Core): Promise<Finding[]> {
       findings.push(...[await work()].flat());
     } catch (error) {
       const { message, next } = explain(error);
-      findings.push({ level: "error", what: message, next });
+      // What several checks trip over is one thing.
+      if (!findings.some(({ what }) => what === message)) findings.push({ level: "error", what: message, next });
     }
   };
 
