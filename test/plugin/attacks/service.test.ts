@@ -1,9 +1,11 @@
-/** A service that lies, at each of the moments in which this client pays: a store, a renewal, a download beyond the allowance. */
+/** A service that lies, at each of the moments in which this client pays: a store, a renewal, the monthly statement, a download beyond
+ *  the allowance. */
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { payStatement } from "../../../client-plugin/ahead.ts";
 import type { Core } from "../../../client-plugin/core.ts";
 import { createPayer } from "../../../client-plugin/pay.ts";
 import { judgeTarget } from "../../../client-plugin/target.ts";
@@ -28,14 +30,23 @@ afterAll(async () => {
   await service.close();
 });
 
-const BUYING = ["store", "renewal", "download"] as const;
+const BUYING = ["store", "renewal", "statement", "download"] as const;
 type Buying = (typeof BUYING)[number];
 
 /** The honest parts of a service that sells all three; the 402 is as `lies` has it. */
 function selling({ path, body, nonce }: Asked) {
+  if (path === "/billing/statement") return { status: 200, body: statement() };
   if (path === "/storage/ls") return { status: 200, body: { success: true, ...stored(String(body["object_key"])) } };
   if ((path === "/payment/settle" || path === "/storage/download") && nonce === undefined) return service.unpaid();
   return undefined;
+}
+
+function statement() {
+  const day = new Date(Date.now() + 86_400_000).toISOString();
+  const named = { order_id: "o", agent_id: "main", object_key: "notes", period_index: 1 };
+  const line = { ...named, from: day, until: day, size_bytes: 1, amount: "10000" };
+  const told = { statement_id: "s", wallet_address: "", amount: "10000", basis: "card", expires_at: day };
+  return { ...told, minimum_applied: true, lines: [line], more: false, missing: 0 };
 }
 
 function stored(key: string) {
@@ -66,7 +77,9 @@ async function buy(what: Buying, lies: Lies, signatures = 0): Promise<string> {
         ? core.store({ path: join(room, "notes.txt"), ...named })
         : what === "renewal"
           ? core.renew(named)
-          : core.fetch({ ...named, destination: join(room, "back"), maxAmount: 10_000n }),
+          : what === "statement"
+            ? payStatement(core)
+            : core.fetch({ ...named, destination: join(room, "back"), maxAmount: 10_000n }),
     );
     expect(signed(service)).toBe(signatures);
     expect((await core.session()).spending.history(10)).toHaveLength(signatures);
