@@ -111,6 +111,11 @@ export async function runMandate(core: Keeper, { id, facts }: Operation, ask: Re
   );
 }
 
+/** Renewals that are signed when their object is stored; the store goes on with them. */
+export function waitsForStore({ operations }: Pick<Keeper, "operations">, { kind, facts }: Operation): boolean {
+  return kind === "mandate" && typeof facts["after"] === "string" && operations.find(facts["after"])?.state === "open";
+}
+
 /** Asked for with a store: written down with it, signed when the object is there. */
 export async function intendMandates(core: Keeper, store: Operation, periods: number): Promise<void> {
   const { objectKey, agentId, id: after, wallet } = store;

@@ -8,7 +8,7 @@ import { basename, join, resolve } from "node:path";
 import type { HealthReply } from "#contract/api";
 import type { ListedObject, StatReply } from "#contract/objects";
 import { objectKeyFault } from "#contract/wallet";
-import { intendMandates, runMandate, runStatements, type StoredAhead, withMandates } from "./ahead.ts";
+import { intendMandates, runMandate, runStatements, type StoredAhead, waitsForStore, withMandates } from "./ahead.ts";
 import { planArchive } from "./archive/pack.ts";
 import type { FetchAsk, NameAsk, Quoted, StoreAsk } from "./asks.ts";
 import { openChainView } from "./chain.ts";
@@ -285,6 +285,7 @@ export class Core {
     await this.#sweep();
     for (const operation of this.operations.list({ openOnly: true, limit: 100 })) {
       if (operation.running || operation.facts["until"] || options.signal?.aborted) continue;
+      if (waitsForStore(this, operation)) continue;
       try {
         await this.resume(operation, options);
       } catch (error) {

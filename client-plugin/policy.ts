@@ -43,8 +43,8 @@ function overCap(amount: MicroUsdc, caps: Caps, spent: Spent): string | undefine
   const asked = formatDollars(amount);
   if (amount > caps.perCall) return `${asked} is above the cap of ${formatDollars(caps.perCall)} per payment.`;
   if (spent.day + amount > caps.perDay)
-    return `${asked} on top of ${formatDollars(spent.day)} in the last 24 hours is above the cap of ${formatDollars(caps.perDay)} per day.`;
+    return `${asked} on top of ${formatDollars(spent.day)} within 24 hours is above the cap of ${formatDollars(caps.perDay)} per day.`;
   if (spent.month + amount > caps.perMonth)
-    return `${asked} on top of ${formatDollars(spent.month)} in the last 30 days is above the cap of ${formatDollars(caps.perMonth)} per month.`;
+    return `${asked} on top of ${formatDollars(spent.month)} within 30 days is above the cap of ${formatDollars(caps.perMonth)} per month.`;
   return undefined;
 }

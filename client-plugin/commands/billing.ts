@@ -28,7 +28,7 @@ const billing: Command = {
   async run(context) {
     const session = await context.core.session();
     const told = await ask(session).catch((error: unknown) => explain(error));
-    const payments = session.spending.history(100);
+    const payments = session.spending.history(1_000);
     const spent = session.spending.spent(Date.now());
     const text = [
       ...("code" in told ? [`⚠️ The service cannot be asked: ${told.message}`] : toldText(context, told)),
