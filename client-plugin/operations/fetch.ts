@@ -21,7 +21,7 @@ import { judgeOffer, judgeOpened, learnOpened } from "../versions.ts";
 import { looksLegacy } from "./legacy.ts";
 import { type Destination, type Landing, landedBefore, place, prepare, stagingOf } from "./place.ts";
 import { refuseFull } from "./room.ts";
-import type { Running } from "./runner.ts";
+import { type Running, TakenOver } from "./runner.ts";
 import { workDirectory } from "./store.ts";
 
 export interface FetchFacts extends Destination {
@@ -80,7 +80,8 @@ export async function runFetch(work: FetchWork): Promise<{ result: Fetched }> {
     return { result: { ...named, ...more, sealedBytes: sizeBytes, sha256, downloadsLeft, paidThrough } };
   } finally {
     // Nothing of the plaintext stays behind; the sealed part does, for the next attempt.
-    await rm(staging, { recursive: true, force: true }).catch(() => undefined);
+    if (!(work.running.signal.reason instanceof TakenOver))
+      await rm(staging, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

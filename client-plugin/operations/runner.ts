@@ -41,22 +41,43 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Thrown into the work when somebody cancelled it. */
+/** Thrown into the work when somebody cancelled it, or has taken it over: then what lies there is his. */
 class Cancelled extends Error {}
+export class TakenOver extends Error {}
 
-export async function runOperation<T>(
+type Work<T> = (running: Running) => Promise<{ readonly result: T; readonly parked?: boolean }>;
+
+/** What each opened journal's own process is at. */
+const underWay = new WeakMap<Operations, Map<string, Promise<unknown>>>();
+
+/** The same operation called for again while this process is still at it: both wait for the one end. */
+export function runOperation<T>(
   journal: Operations,
   operation: Operation,
   options: RunOptions,
-  work: (running: Running) => Promise<{ readonly result: T; readonly parked?: boolean }>,
+  work: Work<T>,
 ): Promise<T> {
+  const mine = underWay.get(journal) ?? new Map<string, Promise<unknown>>();
+  underWay.set(journal, mine);
+  const same = mine.get(operation.id);
+  if (same !== undefined) return same as Promise<T>;
+  const run = runAlone(journal, operation, options, work).finally(() => mine.delete(operation.id));
+  mine.set(operation.id, run);
+  return run;
+}
+
+async function runAlone<T>(journal: Operations, operation: Operation, options: RunOptions, work: Work<T>): Promise<T> {
   const { id } = operation;
   journal.take(id);
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  const hold = () => {
+    const held = journal.hold(id);
+    if (held !== "held") stop.abort(held === "lost" ? new TakenOver() : new Cancelled());
+  };
   const heartbeat = setInterval(() => {
     try {
-      if (journal.hold(id)) stop.abort(new Cancelled());
+      hold();
     } catch {
       // A full disk: thrown out of a timer it would end the whole process. The next step that must be written says it.
     }
@@ -68,7 +89,7 @@ export async function runOperation<T>(
     signal,
     begin(step, facts) {
       // Between two steps is the cheapest place to stop, and before a payment the last one.
-      if (journal.hold(id)) stop.abort(new Cancelled());
+      hold();
       signal.throwIfAborted();
       journal.step(id, step, facts);
       options.onStep?.(step, 0, 0);
@@ -91,6 +112,11 @@ export async function runOperation<T>(
     else journal.finish(id, result);
     return result;
   } catch (error) {
+    if (signal.reason instanceof TakenOver)
+      throw new Fault("operation_running", `${id} was taken over by another process.`, {
+        retryable: true,
+        next: `Ask how it goes with \`mnemospark op-status ${id}\`.`,
+      });
     if (signal.reason instanceof Cancelled) {
       journal.cancel(id);
       throw new Fault("cancelled", `${id} was cancelled.`, {

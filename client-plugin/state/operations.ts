@@ -52,8 +52,8 @@ export interface Operations {
   list(options: { readonly openOnly?: boolean; readonly limit: number }): Operation[];
   /** Takes the lease. @throws Fault `operation_running` while another process holds it */
   take(id: string): void;
-  /** Renews the lease. @returns whether somebody asked to cancel. */
-  hold(id: string): boolean;
+  /** Renews the lease. `lost`: it had run out, and another process works on it now. */
+  hold(id: string): "held" | "cancelled" | "lost";
   release(id: string): void;
   /** A step begins; `facts` are merged in the same write. */
   step(id: string, step: string, facts?: Readonly<Record<string, unknown>>): void;
@@ -160,7 +160,8 @@ export function openOperations(db: Database): Operations {
       const held = db.sql
         .prepare("UPDATE operations SET lease_until_ms = ? WHERE id = ? AND owner = ? RETURNING cancel_requested")
         .get(now() + LEASE_MS, id, owner);
-      return held === undefined || held["cancel_requested"] === 1;
+      if (held !== undefined) return held["cancel_requested"] === 1 ? "cancelled" : "held";
+      return find(id)?.state === "cancelled" ? "cancelled" : "lost";
     },
 
     release(id) {

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { generatePrivateKey } from "viem/accounts";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Core } from "../../client-plugin/core.ts";
@@ -124,6 +125,46 @@ test("two at the same operation: one works, the other is told who", async () => 
   expect(await store({ onStep })).toMatchObject({ state: "stored" });
   expect(await met).toBe("operation_running");
   expect(depot.payments()).toBe(1);
+});
+
+test("the same call again, while the first is still at it, waits for the same end", async () => {
+  let first: Promise<unknown> | undefined;
+  const again = new Promise((resolve) => {
+    const onStep = (step: string, done: number) => {
+      if (step === "upload" && done > 0) resolve(store());
+    };
+    depot.line.judge = ({ method }) => (method === "PUT" ? { kind: "slow", pauseMs: 20 } : undefined);
+    first = store({ onStep });
+  });
+  expect(await again).toEqual(await first);
+  expect(depot.payments()).toBe(1);
+  expect(depot.asked("/storage/upload")).toHaveLength(2);
+  const back = join(place, "back.bin");
+  const [one, other] = await Promise.all([fetchTo(back), fetchTo(back)]);
+  expect(one).toEqual(other);
+  expect(depot.asked("/storage/download")).toHaveLength(1);
+});
+
+function seize(by: Core, id: string): void {
+  const journal = new DatabaseSync(join(home, "journal.db"));
+  journal.exec("UPDATE operations SET lease_until_ms = 0");
+  journal.close();
+  by.operations.take(id);
+}
+
+test("work that another process has taken over is left to it", async () => {
+  const second = await open();
+  onTestFinished(() => second.close());
+  depot.line.judge = ({ method }) => (method === "PUT" ? { kind: "slow", pauseMs: 300 } : undefined);
+  // As after a long sleep of the machine: the lease has run out, and somebody else was faster.
+  const overtaken = (step: string, done: number) => {
+    const [operation] = core.operations.list({ openOnly: true, limit: 1 });
+    if (step === "upload" && done > 0 && operation) seize(second, operation.id);
+  };
+  expect(await refusedBy(store({ onStep: overtaken }))).toBe("operation_running");
+  expect(core.operations.list({ limit: 1 })[0]).toMatchObject({ state: "open", running: true });
+  depot.line.judge = () => undefined;
+  expect(await workLeft()).toHaveLength(1);
 });
 
 describe("a source that changes", () => {

@@ -20,7 +20,8 @@ interface Reply {
 interface Proxy {
   readonly child: ChildProcess;
   readonly at: string;
-  post(path: string, body: object, headers?: Record<string, string>): Promise<Reply>;
+  /** With the token, where no headers are given. */
+  post(path: string, body: object, headers?: Record<string, string>, signal?: AbortSignal): Promise<Reply>;
   end(signal: NodeJS.Signals): Promise<void>;
 }
 
@@ -37,10 +38,12 @@ export async function startProxyProgram(machine: Machine, where: Record<string, 
   const { at, token: tokenFile } = (JSON.parse(out) as { proxy: { at: string; token: string } }).proxy;
   const token = (await readFile(tokenFile, "utf8")).trim();
   const target = at.startsWith("http:") ? { host: "127.0.0.1", port: new URL(at).port } : { socketPath: at };
-  const post = (path: string, body: object, headers: Record<string, string> = { authorization: `Bearer ${token}` }) =>
+  const own = { authorization: `Bearer ${token}` };
+  const post = (path: string, body: object, headers: Record<string, string> = own, signal?: AbortSignal) =>
     new Promise<Reply>((resolve, reject) => {
       const sent = { "content-type": "application/json", ...headers };
-      const request = http.request({ ...target, method: "POST", path, headers: sent, agent: false }, (response) => {
+      const asked = { ...target, method: "POST", path, headers: sent, agent: false, signal };
+      const request = http.request(asked, (response) => {
         let text = "";
         response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
         response.on("end", () => resolve({ status: response.statusCode ?? 0, body: JSON.parse(text) }));
@@ -94,13 +97,29 @@ export async function killedProxy(machine: Machine, where: Record<string, string
   await first.end("SIGKILL");
   await asked;
   const second = await startProxyProgram(machine, where);
+  await untilStored(second, "killed.bin");
+  assert.equal((await machine.payments()) - before, 1);
+  // And a caller that hangs up ends its waiting, not the work.
+  const hangUp = new AbortController();
+  const waiting = second.post("/v1/tools/mnemospark_store", { path, name: "left.bin" }, undefined, hangUp.signal);
+  const gone = waiting.then(
+    () => "answered",
+    () => "gone",
+  );
+  while ((await machine.payments()) === before + 1) await new Promise((resolve) => setTimeout(resolve, 20));
+  hangUp.abort();
+  await gone;
+  await untilStored(second, "left.bin");
+  assert.equal((await machine.payments()) - before, 2);
+  await second.end("SIGTERM");
+}
+
+async function untilStored(proxy: Proxy, name: string): Promise<void> {
   for (;;) {
-    const { body } = await second.post("/v1/tools/mnemospark_list", { prefix: "killed.bin" });
-    if (body.objects?.[0]?.state === "stored") break;
+    const { body } = await proxy.post("/v1/tools/mnemospark_list", { prefix: name });
+    if (body.objects?.[0]?.state === "stored") return;
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
-  assert.equal((await machine.payments()) - before, 1);
-  await second.end("SIGTERM");
 }
 
 /** The published proxy's routes, in the order its client calls them, with bytes that caller sealed itself. */
