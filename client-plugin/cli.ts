@@ -49,7 +49,7 @@ async function main(words: string[]): Promise<number> {
       const answer = await runCommand(contextOf(core, stop.signal, progress?.onStep, json), words);
       progress?.end();
       console.log(json ? JSON.stringify(answer.data, null, 2) : plain(answer.text));
-      return 0;
+      return answer.unfinished ? 75 : 0;
     } finally {
       core.close();
     }

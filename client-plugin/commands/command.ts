@@ -9,6 +9,8 @@ export interface Answer {
   readonly text: string;
   /** For programs: the same facts. */
   readonly data: unknown;
+  /** Something is still to be done, and the same call goes on with it: the command line ends with 75 (EX_TEMPFAIL), not 0. */
+  readonly unfinished?: boolean;
 }
 
 /** Somebody at a terminal: what is shown there is in no answer, no log and no chat. */

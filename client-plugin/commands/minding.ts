@@ -193,7 +193,11 @@ const resume: Command = {
       signal,
       onError: ({ id }, error) => failures.push(`${id}: ${error instanceof Error ? error.message : error}`),
     });
-    return { text: failures.join("\n") || "Nothing is left open.", data: { failures } };
+    return {
+      text: failures.join("\n") || "Nothing is left open.",
+      data: { failures },
+      unfinished: failures.length > 0,
+    };
   },
 };
 
