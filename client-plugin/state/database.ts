@@ -6,6 +6,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Fault } from "../faults.ts";
+import { pause } from "../pause.ts";
 import { ensurePrivateDirectory, KeyError, readPrivate, writePrivateNew } from "../private-file.ts";
 
 export interface Database {
@@ -51,14 +52,18 @@ const MIGRATIONS = [
    ALTER TABLE objects ADD COLUMN deleted_ms INTEGER;`,
 ] as const;
 
+const BUSY_MS = 15_000;
+const SQLITE_BUSY = 5;
+
 /** @throws KeyError `not_a_file`, `foreign_owner`; Fault `state_newer` */
 export async function openDatabase(home: string): Promise<Database> {
   const path = join(home, "journal.db");
   const warnings = [...(await ensurePrivateDirectory(home)), ...(await ensurePrivateFile(path))];
-  const sql = new DatabaseSync(path, { timeout: 15_000 });
+  const sql = new DatabaseSync(path, { timeout: BUSY_MS });
   try {
+    await beginLog(sql);
     // FULL: what was written before a payment is sent must outlive a power cut, not only a crash.
-    sql.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
+    sql.exec("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
   } catch (error) {
     sql.close();
     throw damaged(path, error) ?? error;
@@ -82,9 +87,25 @@ export async function openDatabase(home: string): Promise<Database> {
   return { sql, path, warnings, transaction, close: () => sql.close() };
 }
 
+/** Two processes that open a new journal at once: SQLite lets one change its mode, and does not make the other wait for that. */
+async function beginLog(sql: DatabaseSync): Promise<void> {
+  for (const untilMs = Date.now() + BUSY_MS; ; ) {
+    try {
+      sql.exec("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (sqliteCode(error) !== SQLITE_BUSY || Date.now() > untilMs) throw error;
+      await pause(20);
+    }
+  }
+}
+
+const sqliteCode = (error: unknown) =>
+  error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : undefined;
+
 /** SQLITE_CORRUPT and SQLITE_NOTADB. What it held about payments is worth more than a quick new beginning: nothing is replaced. */
 function damaged(path: string, error: unknown): Fault | undefined {
-  const code = error instanceof Error && "errcode" in error ? Number(error.errcode) & 0xff : 0;
+  const code = sqliteCode(error);
   if (code !== 11 && code !== 26) return undefined;
   return new Fault(
     "state_damaged",
